@@ -1,0 +1,246 @@
+//! Decides whether there is sound compiled code for a guest, and has it made if not.
+//!
+//! Three kinds of file lie in the directory, all small but the first:
+//!
+//! - `KEY.code`, compiled code; KEY sums up what the guest's file holds and the engine's code key;
+//! - `KEY.seal`, a [`Seal`] for it;
+//! - `STAMP.source`, a [`Seal`] for a guest's file, found by its stamp, which says what the file holds.
+//!
+//! Two processes that fill the same entry write the same code under different temporary names. If the code of one ends
+//! beside the seal of the other, the stamp does not fit, and the next reader hashes once more.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
+
+use crate::digest::Digest;
+use crate::dir::{KeepError, PrivateDir};
+use crate::seal::{self, Seal};
+use crate::stamp::Stamp;
+
+/// How much is copied at once.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+/// The compile cache of one user.
+#[derive(Debug)]
+pub struct Cache {
+    dir: Result<PrivateDir, KeepError>,
+}
+
+/// Compiled code, ready to be mapped.
+#[derive(Debug)]
+pub struct Entry {
+    /// A file that only this user could have written.
+    pub file: File,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Where compiled code came from.
+#[derive(Debug)]
+pub enum Origin {
+    /// It was in the cache.
+    Cached,
+    /// It was compiled now and is in the cache for the next time.
+    Compiled,
+    /// It was compiled now and is gone with this process, because nothing can be kept.
+    Private {
+        /// Why not, in one line.
+        why: String,
+    },
+}
+
+/// Whether code that is in the cache may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reuse {
+    /// Use it if it is sound.
+    Allowed,
+    /// Compile anew: the engine did not accept what is there.
+    Refused,
+}
+
+/// Why there is no compiled code.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError<E: std::error::Error + 'static> {
+    /// The guest's file cannot be read.
+    #[error("cannot read the guest: {0}")]
+    Source(#[source] io::Error),
+    /// The compiler failed.
+    #[error(transparent)]
+    Compile(E),
+    /// There is not even memory for the code.
+    #[error("cannot keep the compiled code in memory: {0}")]
+    Memory(#[source] io::Error),
+}
+
+impl Cache {
+    /// Opens the cache in `path`, making it if it is missing. What is wrong with it is told when code is asked for.
+    #[must_use]
+    pub fn open(path: &Path) -> Cache {
+        Cache {
+            dir: PrivateDir::open(path),
+        }
+    }
+
+    /// Finds compiled code for the guest in `source`, or has `compile` write it.
+    ///
+    /// `compile` gets the guest and the file to write to, both at their beginning, and is called at most once.
+    ///
+    /// # Errors
+    ///
+    /// The guest cannot be read, `compile` fails, or there is no memory. A cache that cannot be used is no error.
+    pub fn code<E: std::error::Error + 'static>(
+        &self,
+        source: &File,
+        code_key: &str,
+        reuse: Reuse,
+        compile: impl FnOnce(&File, &File) -> Result<(), E>,
+    ) -> Result<Entry, CodeError<E>> {
+        let dir = match &self.dir {
+            Ok(dir) => dir,
+            Err(why) => return Ok(private(compiled(source, compile)?, why)),
+        };
+        let sum = source_sum(dir, source).map_err(CodeError::Source)?;
+        let key = Digest::of_bytes(format!("{sum}\n{code_key}").as_bytes()).to_string();
+        if reuse == Reuse::Allowed
+            && let Some(file) = sound_entry(dir, &key)
+        {
+            return Ok(Entry {
+                file,
+                origin: Origin::Cached,
+            });
+        }
+        let code = compiled(source, compile)?;
+        Ok(match keep(dir, &key, &code) {
+            Ok(file) => Entry {
+                file,
+                origin: Origin::Compiled,
+            },
+            Err(why) => private(code, &why),
+        })
+    }
+}
+
+fn private(file: File, why: &KeepError) -> Entry {
+    Entry {
+        file,
+        origin: Origin::Private { why: why.to_string() },
+    }
+}
+
+/// What the guest's file holds; read only if its stamp is new.
+fn source_sum(dir: &PrivateDir, source: &File) -> io::Result<Digest> {
+    let stamp = Stamp::of(source)?;
+    let name = format!("{}.source", Digest::of_bytes(stamp.to_string().as_bytes()));
+    if let Some(seal) = read_seal(dir, &name)
+        && seal.stamp == Some(stamp)
+    {
+        return Ok(seal.sum);
+    }
+    // Asked before reading: a write after this moment shows in the stamp.
+    let settled = stamp.is_settled();
+    let sum = Digest::of_file(source)?;
+    if settled && Stamp::of(source)? == stamp {
+        // Not kept is only slower next time.
+        let _ = write_seal(
+            dir,
+            &name,
+            Seal {
+                sum,
+                stamp: Some(stamp),
+            },
+        );
+    }
+    Ok(sum)
+}
+
+/// An entry that holds what was compiled, or nothing.
+fn sound_entry(dir: &PrivateDir, key: &str) -> Option<File> {
+    let seal = read_seal(dir, &seal_name(key))?;
+    let file = dir.open_file(&code_name(key))?;
+    let stamp = Stamp::of(&file).ok()?;
+    if seal.stamp == Some(stamp) {
+        return Some(file);
+    }
+    let settled = stamp.is_settled();
+    if Digest::of_file(&file).ok()? != seal.sum {
+        return None;
+    }
+    // Not kept is only slower next time.
+    let _ = write_seal(
+        dir,
+        &seal_name(key),
+        Seal {
+            stamp: settled.then_some(stamp),
+            ..seal
+        },
+    );
+    Some(file)
+}
+
+/// Has the code written to a file of this process alone.
+fn compiled<E: std::error::Error + 'static>(
+    source: &File,
+    compile: impl FnOnce(&File, &File) -> Result<(), E>,
+) -> Result<File, CodeError<E>> {
+    let code = memory_file().map_err(CodeError::Memory)?;
+    io::Seek::rewind(&mut &*source).map_err(CodeError::Source)?;
+    compile(source, &code).map_err(CodeError::Compile)?;
+    io::Seek::rewind(&mut &code).map_err(CodeError::Memory)?;
+    Ok(code)
+}
+
+fn memory_file() -> io::Result<File> {
+    let fd = memfd_create("compiled-code", MemfdFlags::CLOEXEC)?;
+    fchmod(&fd, Mode::RUSR | Mode::WUSR)?;
+    Ok(fd.into())
+}
+
+/// Puts code into the cache.
+fn keep(dir: &PrivateDir, key: &str, code: &File) -> Result<File, KeepError> {
+    let sum = Digest::of_file(code);
+    let file = dir.put(&code_name(key), |file| copy(code, file))?;
+    if let (Ok(sum), Ok(stamp)) = (sum, Stamp::of(&file)) {
+        let stamp = stamp.settle().then_some(stamp);
+        // Without a seal the code is compiled again next time.
+        write_seal(dir, &seal_name(key), Seal { sum, stamp })?;
+    }
+    io::Seek::rewind(&mut &file).map_err(|error| KeepError::Io {
+        path: key.into(),
+        error,
+    })?;
+    Ok(file)
+}
+
+fn copy(from: &File, to: &mut File) -> io::Result<()> {
+    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut offset = 0;
+    loop {
+        let count = from.read_at(&mut chunk, offset)?;
+        if count == 0 {
+            return Ok(());
+        }
+        io::Write::write_all(to, &chunk[..count])?;
+        offset += count as u64;
+    }
+}
+
+fn read_seal(dir: &PrivateDir, name: &str) -> Option<Seal> {
+    Seal::parse(&dir.read_small(name, seal::MAX_BYTES)?)
+}
+
+fn write_seal(dir: &PrivateDir, name: &str, seal: Seal) -> Result<(), KeepError> {
+    dir.put(name, |file| io::Write::write_all(file, seal.to_text().as_bytes()))
+        .map(drop)
+}
+
+fn code_name(key: &str) -> String {
+    format!("{key}.code")
+}
+
+fn seal_name(key: &str) -> String {
+    format!("{key}.seal")
+}
