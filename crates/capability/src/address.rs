@@ -40,19 +40,13 @@ impl Cidr {
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         let prefix_bits = max_prefix(address);
-        Self {
-            network: address,
-            prefix_bits,
-        }
+        Self { network: address, prefix_bits }
     }
 
     /// Every IPv4 address, and every IPv6 address.
     #[must_use]
     pub fn everything() -> [Self; 2] {
-        [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].map(|network| Self {
-            network,
-            prefix_bits: 0,
-        })
+        [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()].map(|network| Self { network, prefix_bits: 0 })
     }
 
     /// The range of `network` and `prefix_bits`.
@@ -67,15 +61,8 @@ impl Cidr {
         if prefix_bits >= 96 && network.to_canonical() != network {
             return Err(ParseCidrError::Mapped);
         }
-        let meant = Self {
-            network: masked(network, prefix_bits),
-            prefix_bits,
-        };
-        if meant.network == network {
-            Ok(meant)
-        } else {
-            Err(ParseCidrError::HostBits { meant })
-        }
+        let meant = Self { network: masked(network, prefix_bits), prefix_bits };
+        if meant.network == network { Ok(meant) } else { Err(ParseCidrError::HostBits { meant }) }
     }
 
     /// Whether `address` lies in the range. Families never match each other.
@@ -123,11 +110,9 @@ impl FromStr for Cidr {
         let max = max_prefix(network);
         let prefix_bits = match prefix {
             None => max,
-            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits
-                .parse()
-                .ok()
-                .filter(|bits| *bits <= max)
-                .ok_or(ParseCidrError::Prefix { max })?,
+            Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                digits.parse().ok().filter(|bits| *bits <= max).ok_or(ParseCidrError::Prefix { max })?
+            }
             Some(_) => return Err(ParseCidrError::Prefix { max }),
         };
         Self::new(network, prefix_bits)
@@ -137,11 +122,7 @@ impl FromStr for Cidr {
 impl fmt::Display for Cidr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.network)?;
-        if self.prefix_bits == max_prefix(self.network) {
-            Ok(())
-        } else {
-            write!(f, "/{}", self.prefix_bits)
-        }
+        if self.prefix_bits == max_prefix(self.network) { Ok(()) } else { write!(f, "/{}", self.prefix_bits) }
     }
 }
 
@@ -218,10 +199,6 @@ impl AddressScope {
     /// Whether the name may lead to `address`.
     #[must_use]
     pub fn permits(&self, address: IpAddr) -> bool {
-        is_public(address)
-            || self
-                .layers
-                .iter()
-                .all(|layer| layer.iter().any(|range| range.contains(address)))
+        is_public(address) || self.layers.iter().all(|layer| layer.iter().any(|range| range.contains(address)))
     }
 }

@@ -44,12 +44,7 @@ impl Capability {
     /// Everything the switchboard can do. For the program that starts a switchboard, which hands out weaker ones.
     #[must_use]
     pub fn root() -> Self {
-        Self {
-            rights: Rights::ALL,
-            in_labels: Labels::new(),
-            out_labels: Labels::new(),
-            layers: Vec::new(),
-        }
+        Self { rights: Rights::ALL, in_labels: Labels::new(), out_labels: Labels::new(), layers: Vec::new() }
     }
 
     /// The rights.
@@ -100,17 +95,10 @@ impl Capability {
                 layers.push(grants.as_slice().into());
             }
             if grants.len() > MAX_GRANTS_PER_LAYER || layers.len() > MAX_GRANT_LAYERS {
-                return Err(Refusal::Limit {
-                    limit: LimitKind::Grants,
-                });
+                return Err(Refusal::Limit { limit: LimitKind::Grants });
             }
         }
-        Ok(Self {
-            rights: constraint.rights,
-            in_labels,
-            out_labels,
-            layers,
-        })
+        Ok(Self { rights: constraint.rights, in_labels, out_labels, layers })
     }
 
     /// Whether the right is held.
@@ -118,24 +106,12 @@ impl Capability {
     /// # Errors
     /// [`Refusal::Right`] if not.
     pub(crate) fn hold(&self, right: Right) -> Result<(), Refusal> {
-        if self.rights.contain(right) {
-            Ok(())
-        } else {
-            Err(Refusal::Right { right })
-        }
+        if self.rights.contain(right) { Ok(()) } else { Err(Refusal::Right { right }) }
     }
 }
 
 /// Refuses `labels` if they set any of `forbidden`, naming those.
 pub(crate) fn refuse_keys(labels: &Labels, forbidden: &[&str]) -> Result<(), Refusal> {
-    let keys: Vec<LabelKey> = labels
-        .keys()
-        .filter(|key| forbidden.contains(&key.as_str()))
-        .cloned()
-        .collect();
-    if keys.is_empty() {
-        Ok(())
-    } else {
-        Err(Refusal::Label { keys })
-    }
+    let keys: Vec<LabelKey> = labels.keys().filter(|key| forbidden.contains(&key.as_str())).cloned().collect();
+    if keys.is_empty() { Ok(()) } else { Err(Refusal::Label { keys }) }
 }

@@ -73,9 +73,7 @@ impl Suffix {
     /// Whether `name` lies below.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
-        name.strip_suffix(&*self.0)
-            .and_then(|rest| rest.strip_suffix('.'))
-            .is_some_and(|host| !host.is_empty())
+        name.strip_suffix(&*self.0).and_then(|rest| rest.strip_suffix('.')).is_some_and(|host| !host.is_empty())
     }
 
     /// The name without the `*.` in front.
@@ -134,10 +132,7 @@ pub enum ParsePortRangeError {
 
 impl PortRange {
     /// Every port.
-    pub const ALL: Self = Self {
-        first: 1,
-        last: u16::MAX,
-    };
+    pub const ALL: Self = Self { first: 1, last: u16::MAX };
 
     /// The ports from `first` to `last`.
     ///
@@ -187,11 +182,7 @@ impl FromStr for PortRange {
 
 impl fmt::Display for PortRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.first == self.last {
-            write!(f, "{}", self.first)
-        } else {
-            write!(f, "{}-{}", self.first, self.last)
-        }
+        if self.first == self.last { write!(f, "{}", self.first) } else { write!(f, "{}-{}", self.first, self.last) }
     }
 }
 
@@ -207,11 +198,7 @@ impl Grant {
     /// A grant for requests by `right` that name no destination yet.
     #[must_use]
     pub fn new(right: Right) -> Self {
-        Self {
-            right,
-            patterns: BTreeMap::new(),
-            private: false,
-        }
+        Self { right, patterns: BTreeMap::new(), private: false }
     }
 
     /// The same, and the value of `key` must match `pattern`.

@@ -198,11 +198,7 @@ impl Labels {
     /// The keys that have one value here and another there.
     #[must_use]
     pub fn contradictions(&self, other: &Self) -> Vec<LabelKey> {
-        let (fewer, more) = if self.len() <= other.len() {
-            (self, other)
-        } else {
-            (other, self)
-        };
+        let (fewer, more) = if self.len() <= other.len() { (self, other) } else { (other, self) };
         let differs = |(key, value): &(&LabelKey, &LabelValue)| more.0.get(*key).is_some_and(|there| there != *value);
         fewer.iter().filter(differs).map(|(key, _)| key.clone()).collect()
     }
@@ -217,14 +213,8 @@ impl Labels {
             return Err(MergeError::Contradiction(Contradiction { keys }));
         }
         let mut union = self.clone();
-        union
-            .0
-            .extend(other.0.iter().map(|(key, value)| (key.clone(), value.clone())));
-        if union.len() > MAX_LABELS {
-            Err(MergeError::TooMany)
-        } else {
-            Ok(union)
-        }
+        union.0.extend(other.0.iter().map(|(key, value)| (key.clone(), value.clone())));
+        if union.len() > MAX_LABELS { Err(MergeError::TooMany) } else { Ok(union) }
     }
 }
 

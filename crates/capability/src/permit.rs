@@ -40,16 +40,9 @@ impl Capability {
     /// The [`Refusal`] that says which of the three it was.
     pub fn permit<R: RightKind>(&self, labels: &Labels) -> Result<Permit<R>, Refusal> {
         let labels = self.request_set::<R>(labels)?;
-        if self
-            .layers()
-            .all(|layer| layer.iter().any(|grant| grant.covers(R::RIGHT, &labels)))
-        {
+        if self.layers().all(|layer| layer.iter().any(|grant| grant.covers(R::RIGHT, &labels))) {
             let scope = self.scope(R::RIGHT, &labels);
-            Ok(Permit {
-                labels,
-                scope,
-                right: PhantomData,
-            })
+            Ok(Permit { labels, scope, right: PhantomData })
         } else {
             Err(Refusal::Grant)
         }
@@ -66,15 +59,8 @@ impl Capability {
         if labels.get(keys::SERVER_HOSTNAME).is_none() {
             return Err(Refusal::Label { keys: Vec::new() });
         }
-        if self
-            .layers()
-            .all(|layer| layer.iter().any(|grant| grant.covers_lookup(&labels)))
-        {
-            Ok(Permit {
-                labels,
-                scope: AddressScope::default(),
-                right: PhantomData,
-            })
+        if self.layers().all(|layer| layer.iter().any(|grant| grant.covers_lookup(&labels))) {
+            Ok(Permit { labels, scope: AddressScope::default(), right: PhantomData })
         } else {
             Err(Refusal::Grant)
         }
@@ -98,16 +84,10 @@ impl Capability {
             return AddressScope::default();
         }
         let without_name = labels.without(keys::SERVER_HOSTNAME).without(keys::SERVER_ADDRESS);
-        let limits = self.layers().filter(|layer| {
-            !layer
-                .iter()
-                .any(|grant| grant.is_private() && grant.covers(right, labels))
-        });
+        let limits =
+            self.layers().filter(|layer| !layer.iter().any(|grant| grant.is_private() && grant.covers(right, labels)));
         let ranges = |layer: &[crate::Grant]| -> Vec<Cidr> {
-            layer
-                .iter()
-                .flat_map(|grant| grant.addresses_for(right, &without_name))
-                .collect()
+            layer.iter().flat_map(|grant| grant.addresses_for(right, &without_name)).collect()
         };
         AddressScope::new(limits.map(ranges).collect())
     }

@@ -57,12 +57,8 @@ pub enum Refusal {
 impl From<MergeError> for Refusal {
     fn from(error: MergeError) -> Self {
         match error {
-            MergeError::Contradiction(contradiction) => Self::Label {
-                keys: contradiction.keys,
-            },
-            MergeError::TooMany => Self::Limit {
-                limit: LimitKind::Labels,
-            },
+            MergeError::Contradiction(contradiction) => Self::Label { keys: contradiction.keys },
+            MergeError::TooMany => Self::Limit { limit: LimitKind::Labels },
         }
     }
 }

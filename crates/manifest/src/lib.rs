@@ -1,1 +1,15 @@
-//! manifest (skeleton).
+//! What was typed, then what it means: the flags of `cord`, and the plans they become.
+//!
+//! Stage one ([`flags`]) is a pure parse; it works on a broken machine. Stage two ([`plan`]) gives it meaning: grants,
+//! volumes, an environment. Neither opens anything: whatever must be read (an `--env-file`, a variable of the host's
+//! environment) is asked of the caller.
+#![forbid(unsafe_code)]
+
+pub mod flags;
+pub mod plan;
+mod quantity;
+pub mod target;
+
+pub use flags::{Command, Typed};
+pub use plan::{Outside, PlanError, RunPlan, Volume};
+pub use target::{ConnectTarget, ParseTargetError};

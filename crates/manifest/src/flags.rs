@@ -1,0 +1,240 @@
+//! Every flag and argument of `cord`, once: this feeds the parser, the help and its errors.
+
+use crate::plan::{ParseVolumeError, Volume};
+use crate::quantity;
+use crate::target::ConnectTarget;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Run WebAssembly where you would have run a container.
+///
+/// A guest sees only the files it was given (-v) and reaches only what it was granted (-c). Everything else is refused,
+/// and standard error says which flag would allow it.
+#[derive(Debug, Parser)]
+#[command(name = "cord", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: the guest's own; 125 a fault of cord itself, 126 the guest cannot be run,\n\
+    127 not found, 134 the guest trapped, 128+n killed by signal n.")]
+pub struct Typed {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a guest, and exit with its exit code
+    Run(RunFlags),
+    /// Run a switchboard on a socket, for other programs to connect through
+    #[command(after_help = SWITCHBOARD_HELP)]
+    Switchboard(SwitchboardFlags),
+    /// Accept TCP connections and hand each to a server of a switchboard
+    Ingress(IngressFlags),
+    /// Dial outside for the clients of a switchboard
+    Egress(EdgeFlags),
+    /// Look up host names for the clients of a switchboard
+    Resolver(EdgeFlags),
+    /// Join standard input and output to a server of a switchboard, or be one (-l)
+    Cat(CatFlags),
+    /// List what is registered with a switchboard
+    Ls(ListFlags),
+    /// Follow the decisions of a switchboard as they fall
+    Watch(ListFlags),
+    /// The switchboard, egress and resolver of one `cord run`, on the socket that is its standard input
+    #[command(hide = true)]
+    Broker,
+}
+
+const SWITCHBOARD_HELP: &str = "\
+Every program that can open SOCKET holds the strongest handle: keep its folder to yourself.
+
+  cord switchboard /run/me/board &
+  cord egress /run/me/board &
+  cord cat -l /run/me/board service=hello        # in one terminal
+  cord cat /run/me/board service=hello           # in another";
+
+/// `cord run`.
+#[derive(Debug, Args)]
+#[command(after_help = RUN_HELP)]
+pub struct RunFlags {
+    /// The guest may connect to TARGET (can be given more than once)
+    ///
+    /// An address, a CIDR range or a host name, and a port: 127.0.0.1:22, [::1]:22, 10.0.0.0/8:5432-5433,
+    /// db.example.com:5432, *.example.com:443, localhost:80, udp://9.9.9.9:53, or *:443 for anything at a port. A name
+    /// that leads to a private or loopback address is refused unless that address is granted too, or the name is
+    /// marked: db.example.com:5432,private
+    #[arg(short, long, value_name = "TARGET")]
+    pub connect: Vec<ConnectTarget>,
+    /// The guest sees folder HOST of this machine as GUEST (add :ro to forbid writing)
+    #[arg(short, long = "volume", value_name = "HOST:GUEST[:ro]", value_parser = parse_volume)]
+    pub volumes: Vec<Volume>,
+    /// Set a variable in the guest's environment; NAME alone passes on the one of this environment
+    #[arg(short, long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+    /// Set variables from a file of NAME=VALUE lines
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+    /// The guest's working folder
+    #[arg(short, long, value_name = "FOLDER")]
+    pub workdir: Option<String>,
+    /// The guest's memory may grow to SIZE: 64m, 1g (units b, k, m, g: powers of 1024)
+    #[arg(short, long, value_name = "SIZE", value_parser = quantity::parse_bytes)]
+    pub memory: Option<u64>,
+    /// End the guest after DURATION: 30s, 5m, 1h30m (a number alone is seconds)
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// The guest (a WebAssembly component or module, or its text .wat), and its arguments
+    // One argument to the parser: from the first word on, everything is the guest's, whatever it looks like.
+    #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
+    pub guest: Vec<String>,
+}
+
+const RUN_HELP: &str = "\
+Examples:
+  cord run hello.wasm
+  cord run -c 127.0.0.1:22 banner.wasm 127.0.0.1
+  cord run -v ./data:/data:ro -e LEVEL=debug -m 64m --timeout 30s job.wasm /data/in.csv";
+
+/// `cord switchboard`.
+#[derive(Debug, Args)]
+pub struct SwitchboardFlags {
+    /// The path of the socket to make
+    pub socket: PathBuf,
+}
+
+/// `cord ingress`.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  cord ingress 127.0.0.1:8080 /run/me/board service=web")]
+pub struct IngressFlags {
+    /// Where to accept: 127.0.0.1:8080, [::]:8080; port 0 picks one and prints it
+    #[arg(value_name = "ADDR")]
+    pub address: SocketAddr,
+    /// The switchboard's socket
+    pub socket: PathBuf,
+    /// Labels of the server that gets the connections
+    #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub labels: Vec<(String, String)>,
+}
+
+/// `cord egress`, `cord resolver`.
+#[derive(Debug, Args)]
+pub struct EdgeFlags {
+    /// The switchboard's socket
+    pub socket: PathBuf,
+    /// Labels to register with, besides network=outside
+    #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub labels: Vec<(String, String)>,
+}
+
+/// `cord cat`.
+#[derive(Debug, Args)]
+#[command(after_help = CAT_HELP)]
+pub struct CatFlags {
+    /// Be the server: wait for one connection
+    #[arg(short, long)]
+    pub listen: bool,
+    /// With -l: go on after the first connection, one after the other
+    #[arg(short, long, requires = "listen")]
+    pub keep: bool,
+    /// Say on standard error which labels the other end has
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// The switchboard's socket
+    pub socket: PathBuf,
+    /// Labels: of the server to find, or (with -l) of this one
+    #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub labels: Vec<(String, String)>,
+}
+
+const CAT_HELP: &str = "\
+Examples:
+  cord cat -l /run/me/board service=hello
+  cord cat /run/me/board service=hello
+  cord cat /run/me/board transport=tcp network=outside server_address=127.0.0.1 server_port=22";
+
+/// `cord ls`, `cord watch`.
+#[derive(Debug, Args)]
+pub struct ListFlags {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
+    /// The switchboard's socket
+    pub socket: PathBuf,
+    /// Only what does not contradict these labels
+    #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
+    pub labels: Vec<(String, String)>,
+}
+
+/// How a list is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+fn parse_volume(typed: &str) -> Result<Volume, ParseVolumeError> {
+    typed.parse()
+}
+
+fn parse_pair(typed: &str) -> Result<(String, String), String> {
+    match typed.split_once('=') {
+        Some((key, value)) => Ok((key.to_owned(), value.to_owned())),
+        None => Err(format!("a label is KEY=VALUE, as in service={typed}")),
+    }
+}
+
+impl Typed {
+    /// Parses a command line, the program's name first.
+    ///
+    /// # Errors
+    /// [`UsageError`], which is also how help and version are asked for.
+    pub fn parse_line(line: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, UsageError> {
+        Self::try_parse_from(line).map_err(UsageError)
+    }
+}
+
+/// A command line that is none, or asks for help.
+#[derive(Debug)]
+pub struct UsageError(clap::Error);
+
+impl UsageError {
+    /// The text of help or version, if that is what was asked for.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        (!self.0.use_stderr()).then(|| self.0.render().to_string())
+    }
+
+    /// The help that a command line without a command should get.
+    #[must_use]
+    pub fn is_missing_command(&self) -> bool {
+        self.0.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    }
+}
+
+impl std::fmt::Display for UsageError {
+    /// The error in one line, with clap's tips if it has any.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let text = self.0.render().to_string();
+        if self.is_missing_command() {
+            return f.write_str(text.trim_end());
+        }
+        let mut paragraphs = text.split("\n\n").map(|lines| lines.split_whitespace().collect::<Vec<_>>().join(" "));
+        let what = paragraphs.next().unwrap_or_default();
+        f.write_str(what.strip_prefix("error: ").unwrap_or(&what))?;
+        // Of several tips clap's first is the one that guesses what was meant.
+        match paragraphs.find_map(|line| line.strip_prefix("tip: ").map(first_tip)) {
+            Some(tip) => write!(f, " ({tip})"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn first_tip(tips: &str) -> String {
+    tips.split(" tip: ").next().unwrap_or_default().to_owned()
+}
+
+impl std::error::Error for UsageError {}

@@ -1,0 +1,260 @@
+//! What the flags of `cord run` mean.
+
+use crate::flags::RunFlags;
+use capability::{Grant, MAX_GRANTS_PER_LAYER};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// A folder of the host that the guest sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Volume {
+    /// The folder on this machine.
+    pub host: PathBuf,
+    /// The guest's name for it.
+    pub guest: String,
+    /// Whether the guest may only read.
+    pub read_only: bool,
+}
+
+/// Why a text is no [`Volume`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a volume is HOST:GUEST or HOST:GUEST:ro, as in ./data:/data:ro")]
+pub struct ParseVolumeError;
+
+impl FromStr for Volume {
+    type Err = ParseVolumeError;
+
+    fn from_str(typed: &str) -> Result<Self, ParseVolumeError> {
+        let parts: Vec<&str> = typed.split(':').collect();
+        let (host, guest, read_only) = match parts[..] {
+            [host, guest] | [host, guest, "rw"] => (host, guest, false),
+            [host, guest, "ro"] => (host, guest, true),
+            _ => return Err(ParseVolumeError),
+        };
+        if host.is_empty() || guest.is_empty() {
+            return Err(ParseVolumeError);
+        }
+        Ok(Self { host: host.into(), guest: guest.to_owned(), read_only })
+    }
+}
+
+/// What the plan asks of the world outside of it.
+pub trait Outside {
+    /// The variable `name` of this process's environment.
+    fn variable(&self, name: &str) -> Option<String>;
+
+    /// The text of an `--env-file`.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    fn read(&self, path: &Path) -> io::Result<String>;
+}
+
+/// One `cord run`, with nothing left to interpret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunPlan {
+    /// The guest's file.
+    pub guest: PathBuf,
+    /// The guest's arguments, its own name first.
+    pub arguments: Vec<String>,
+    /// The guest's whole environment; of two equal names the last counts.
+    pub environment: Vec<(String, String)>,
+    /// The folders it sees.
+    pub volumes: Vec<Volume>,
+    /// Its working folder.
+    pub workdir: Option<String>,
+    /// What its memory may grow to, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// How long it may run.
+    pub timeout: Option<Duration>,
+    /// Where it may connect to. Empty: nowhere, and no broker is started.
+    pub grants: Vec<Grant>,
+}
+
+/// Why flags have no meaning.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// An `--env-file` cannot be read.
+    #[error("cannot read the env file {path}")]
+    EnvFile {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A line of an `--env-file` is no variable.
+    #[error("line {line} of the env file {path} is not NAME=VALUE")]
+    EnvLine {
+        /// Which file.
+        path: PathBuf,
+        /// Which line, from 1.
+        line: usize,
+    },
+    /// An empty name, or a NUL.
+    #[error("{0:?} is no variable; write --env NAME=VALUE, or --env NAME to pass on one of this environment")]
+    Variable(String),
+    /// Two volumes under one name.
+    #[error("two volumes are called {0} in the guest")]
+    VolumeTwice(String),
+    /// More than a handle can hold.
+    #[error("too many --connect: together they may make at most {MAX_GRANTS_PER_LAYER} grants")]
+    TooManyGrants,
+    /// A grant that is none.
+    #[error("bad --connect")]
+    Grant(#[source] capability::LabelError),
+}
+
+impl RunPlan {
+    /// Gives flags their meaning.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn new(flags: RunFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
+        let environment = environment(&flags, outside)?;
+        let grants = flags.connect.iter().map(|target| target.grants()).collect::<Result<Vec<_>, _>>();
+        let grants = grants.map_err(PlanError::Grant)?.concat();
+        if grants.len() > MAX_GRANTS_PER_LAYER {
+            return Err(PlanError::TooManyGrants);
+        }
+        for (index, volume) in flags.volumes.iter().enumerate() {
+            if flags.volumes[..index].iter().any(|other| other.guest == volume.guest) {
+                return Err(PlanError::VolumeTwice(volume.guest.clone()));
+            }
+        }
+        let mut arguments = flags.guest;
+        let guest = arguments.first().map(PathBuf::from).unwrap_or_default();
+        if let (Some(own_name), Some(file_name)) = (arguments.first_mut(), guest.file_name()) {
+            *own_name = file_name.to_string_lossy().into_owned();
+        }
+        Ok(Self {
+            guest,
+            arguments,
+            environment,
+            volumes: flags.volumes,
+            workdir: flags.workdir,
+            memory_bytes: flags.memory,
+            timeout: flags.timeout,
+            grants,
+        })
+    }
+
+    /// The guest's service label: its file's name without the ending.
+    #[must_use]
+    pub fn service(&self) -> String {
+        let stem = self.guest.file_stem().unwrap_or_default().to_string_lossy();
+        stem.chars().filter(|c| *c != '\0').take(capability::MAX_VALUE_BYTES / 4).collect()
+    }
+}
+
+/// Files first, in order, then flags: a flag overrides a file, as with Docker. A name without a value that is not set
+/// here is left out.
+fn environment(flags: &RunFlags, outside: &dyn Outside) -> Result<Vec<(String, String)>, PlanError> {
+    let mut environment = Vec::new();
+    for path in &flags.env_file {
+        let text = outside.read(path).map_err(|source| PlanError::EnvFile { path: path.clone(), source })?;
+        for (index, line) in text.lines().enumerate() {
+            let line = line.trim_start();
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let bad_line = |_| PlanError::EnvLine { path: path.clone(), line: index + 1 };
+            set(&mut environment, line, outside).map_err(bad_line)?;
+        }
+    }
+    for typed in &flags.env {
+        set(&mut environment, typed, outside).map_err(PlanError::Variable)?;
+    }
+    Ok(environment)
+}
+
+fn set(environment: &mut Vec<(String, String)>, typed: &str, outside: &dyn Outside) -> Result<(), String> {
+    let (name, value) = match typed.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (typed, outside.variable(typed)),
+    };
+    if name.is_empty() || typed.contains('\0') || name.contains(char::is_whitespace) {
+        return Err(typed.to_owned());
+    }
+    environment.retain(|(other, _)| other != name);
+    environment.extend(value.map(|value| (name.to_owned(), value)));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::{Command, Typed};
+
+    struct Fake;
+    impl Outside for Fake {
+        fn variable(&self, name: &str) -> Option<String> {
+            (name == "HOME").then(|| "/home/me".to_owned())
+        }
+        fn read(&self, path: &Path) -> io::Result<String> {
+            match path.to_str() {
+                Some("good") => Ok("# comment\n\nA=file\nB=two words\nHOME\n".to_owned()),
+                Some("bad") => Ok("A=1\nnot a variable\n".to_owned()),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            }
+        }
+    }
+
+    fn plan(line: &str) -> Result<RunPlan, String> {
+        let words = ["cord", "run"].into_iter().chain(line.split_whitespace()).map(Into::into);
+        match Typed::parse_line(words).map_err(|error| error.to_string())?.command {
+            Command::Run(flags) => RunPlan::new(flags, &Fake).map_err(|error| error.to_string()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_guest_gets_its_arguments_untouched() {
+        let plan = plan("-c 127.0.0.1:22 dir/app.wasm --connect -x -- -c").unwrap();
+        assert_eq!(plan.arguments, ["app.wasm", "--connect", "-x", "--", "-c"]);
+        assert_eq!(plan.grants.len(), 1);
+        assert_eq!(plan.service(), "app");
+    }
+
+    #[test]
+    fn flags_override_files_and_names_alone_are_passed_on() {
+        let plan = plan("--env-file good -e A=flag -e HOME -e UNSET -e EMPTY= app.wasm").unwrap();
+        let expected = [("B", "two words"), ("A", "flag"), ("HOME", "/home/me"), ("EMPTY", "")];
+        assert_eq!(plan.environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn volumes() {
+        let plan = plan("-v ./data:/data:ro -v /tmp:/tmp app.wasm").unwrap();
+        assert!(plan.volumes[0].read_only && !plan.volumes[1].read_only);
+        for bad in ["data", "a:", ":b", "a:b:rx", "a:b:ro:c"] {
+            assert_eq!(bad.parse::<Volume>(), Err(ParseVolumeError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_told_in_one_line() {
+        for (line, told) in [
+            ("--env-file none app.wasm", "cannot read the env file none"),
+            ("--env-file bad app.wasm", "line 2 of the env file bad is not NAME=VALUE"),
+            (
+                "-e =x app.wasm",
+                "\"=x\" is no variable; write --env NAME=VALUE, or --env NAME to pass on one of this environment",
+            ),
+            ("-v a:/x -v b:/x app.wasm", "two volumes are called /x in the guest"),
+            (
+                "-m 1x app.wasm",
+                "invalid value '1x' for '--memory <SIZE>': \"x\" is no unit of size; use b, k, m or g, as in 64m",
+            ),
+            (
+                "--conect 1.2.3.4:1 app.wasm",
+                "unexpected argument '--conect' found (a similar argument exists: '--connect')",
+            ),
+            ("", "the following required arguments were not provided: <FILE> [ARGS]..."),
+        ] {
+            assert_eq!(plan(line).unwrap_err(), told, "{line}");
+        }
+    }
+}
