@@ -1,2 +1,86 @@
-//! xtask (skeleton).
-fn main() {}
+//! The project's own commands: what `cargo xtask NAME` does.
+//!
+//! Every command sets up what it needs by itself and is quick when all is there, so that a fresh machine with Rust and
+//! a C compiler needs nothing else typed. This file knows the commands; each has a module of its own. Nobody but cargo's
+//! alias calls this program, and no crate of the project depends on it.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line program speaks to whoever typed it")]
+
+mod bench;
+mod checks;
+mod demo;
+mod environment;
+mod guests;
+mod process;
+mod programs;
+mod setup;
+mod sshd;
+mod steps;
+mod tidy;
+mod workspace;
+
+use anyhow::{Result, bail};
+use environment::Environment;
+use std::process::ExitCode;
+use workspace::Workspace;
+
+const HELP: &str = "\
+cargo xtask COMMAND [ARGS]...
+
+    demo          the first run: an unmodified program reads the banner of a real sshd, with a grant and without
+    test [ARGS]   all tests; ARGS go to the test runner (cargo nextest, else cargo test)
+    ci            what the build server runs: format, clippy, docs, tidy, tests; warnings are errors
+    bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
+    tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table
+    build         the programs `cord` and `cord-compile`, and the guest programs
+    guests        the guest programs alone, into target/guests
+    setup         the guest toolchain alone
+
+Each command sets up what it needs first. The guest toolchain lives in one folder, and deleting that removes it:
+$CORD_GUEST_TOOLCHAIN, else $XDG_CACHE_HOME/cordboard/guest-toolchain, else ~/.cache/cordboard/guest-toolchain.
+
+CORD_GUEST_RUST=rustup|debian   where Rust's standard library for guests comes from; without it: what is there,
+                                else rustup, else Debian's packages
+WASI_SDK_PATH=FOLDER            a wasi-sdk to compile the C guests with, instead of Debian's clang
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[String]) -> Result<()> {
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", arguments),
+    };
+    if matches!(command, "help" | "--help" | "-h") || rest.first().is_some_and(|word| word == "--help") {
+        println!("{HELP}");
+        return Ok(());
+    }
+    let takes_arguments = matches!(command, "test" | "bench") || (command == "demo" && rest == [demo::INSIDE]);
+    if !rest.is_empty() && !takes_arguments {
+        bail!("`{command}` takes no arguments (see `cargo xtask help`)");
+    }
+    let environment = Environment::read();
+    let workspace = Workspace::find()?;
+    match command {
+        "setup" => setup::toolchain(&environment).map(drop),
+        "guests" => guests::build(&workspace, &setup::toolchain(&environment)?).map(drop),
+        "build" => {
+            programs::build(&workspace)?;
+            guests::build(&workspace, &setup::toolchain(&environment)?).map(drop)
+        }
+        "test" => checks::test(&workspace, &environment, rest),
+        "ci" => checks::ci(&workspace, &environment),
+        "demo" => demo::run(&workspace, &environment, rest),
+        "bench" => bench::run(&workspace, &environment, rest),
+        "tidy" => tidy::run(&workspace),
+        other => bail!("no command `{other}` (see `cargo xtask help`)"),
+    }
+}

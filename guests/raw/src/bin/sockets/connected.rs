@@ -1,8 +1,8 @@
 //! A socket on its way to a granted server and once it is there.
 
+use crate::options;
 use crate::report::Report;
 use crate::tcp::{Connection, bind, connect, family, finish_connect, plain, socket_for, start_connect};
-use crate::options;
 use std::net::SocketAddr;
 
 /// Every check of this file.

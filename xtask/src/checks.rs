@@ -1,0 +1,94 @@
+//! The tests and the other checks, the same for a developer and for the build server.
+
+use crate::environment::Environment;
+use crate::process::{run, words};
+use crate::programs::{self, Programs};
+use crate::setup::{self, Toolchain};
+use crate::steps::now;
+use crate::workspace::Workspace;
+use crate::{guests, tidy};
+use anyhow::{Context, Result};
+use std::path::PathBuf;
+use std::process::Command;
+
+/// Every crate but the compiler, which is never built together with the others (see [`programs`]).
+const WITHOUT_COMPILER: &[&str] = &["--workspace", "--exclude", "compiler"];
+const COMPILER: &[&str] = &["--package", "compiler"];
+
+/// Sets up, builds, and runs every test. `arguments` go to the test runner.
+pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
+    let toolchain = setup::toolchain(environment)?;
+    let guests = guests::build(workspace, &toolchain)?;
+    let programs = programs::build(workspace)?;
+    let variables = Variables::new(&toolchain, programs, guests);
+    let runner: &[&str] = match environment.find_program("cargo-nextest") {
+        Some(_) => &["nextest", "run", "--no-tests=pass"],
+        None => &["test", "--all-targets"],
+    };
+    for packages in [WITHOUT_COMPILER, COMPILER] {
+        let mut tests = cargo(workspace, runner);
+        tests.args(packages).args(arguments);
+        variables.give(&mut tests);
+        show_and_run(&mut tests)?;
+    }
+    // A choice of tests is a choice among these, and the documentation's are not.
+    if arguments.is_empty() {
+        show_and_run(cargo(workspace, &["test", "--quiet", "--doc"]).args(WITHOUT_COMPILER))?;
+    }
+    Ok(())
+}
+
+/// Everything that must hold before a change is taken. Warnings are errors here, and only here.
+pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()> {
+    let started = now();
+    show_and_run(&mut cargo(workspace, &["fmt", "--all", "--check"]))?;
+    let guests = workspace.guests_manifest();
+    show_and_run(cargo(workspace, &["fmt", "--all", "--check", "--manifest-path"]).arg(guests))?;
+    tidy::run(workspace)?;
+    for packages in [WITHOUT_COMPILER, COMPILER] {
+        let mut clippy = cargo(workspace, &["clippy", "--quiet", "--all-targets"]);
+        show_and_run(clippy.args(packages).args(["--", "-D", "warnings"]))?;
+        let mut doc = cargo(workspace, &["doc", "--quiet", "--no-deps"]);
+        show_and_run(doc.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
+    }
+    test(workspace, environment, &[])?;
+    eprintln!("all checks passed in {} s", started.elapsed().as_secs());
+    Ok(())
+}
+
+/// What tests of whole programs are told.
+pub(crate) struct Variables {
+    programs: Programs,
+    guests: PathBuf,
+    sshd: PathBuf,
+    path: String,
+}
+
+impl Variables {
+    /// The variables for these programs.
+    pub(crate) fn new(toolchain: &Toolchain, programs: Programs, guests: PathBuf) -> Self {
+        Self { programs, guests, sshd: toolchain.sshd.clone(), path: toolchain.path.clone() }
+    }
+
+    /// Tells them to a command.
+    pub(crate) fn give(&self, command: &mut Command) {
+        command.env("CORD_BIN", &self.programs.cord).env("CORD_COMPILE_BIN", &self.programs.compile);
+        command.env("CORD_GUESTS", &self.guests).env("CORD_SSHD", &self.sshd).env("PATH", &self.path);
+    }
+}
+
+/// A cargo command in the workspace.
+pub(crate) fn cargo(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(&workspace.root);
+    command
+}
+
+/// Says what is run, runs it, and says how long it took.
+pub(crate) fn show_and_run(command: &mut Command) -> Result<()> {
+    let (started, shown) = (now(), words(command));
+    eprintln!("$ {shown}");
+    run(command).context("a check failed")?;
+    eprintln!("  {:.1} s", started.elapsed().as_secs_f64());
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! Sets up everything that guests are made of and tests need: once, in one folder, and quick when all is there.
+//!
+//! Each part says by a file in the folder that it is complete; a part without that file is made anew. Two set-ups at
+//! once wait for each other. What the system has already is used; else Debian's packages are unpacked into the folder
+//! (never installed), so that an ordinary user can do it and deleting the folder undoes it. The one exception is
+//! rustup's own target, which rustup keeps where it keeps all of them.
+
+mod c;
+mod debian;
+mod python;
+mod rust;
+mod tools;
+
+pub(crate) use c::CCompiler;
+pub(crate) use python::Python;
+pub(crate) use rust::RustCompiler;
+
+use crate::environment::Environment;
+use anyhow::{Context, Result};
+use debian::Debian;
+use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// All that was set up.
+#[derive(Debug)]
+pub(crate) struct Toolchain {
+    /// Makes Rust guests.
+    pub(crate) rust: RustCompiler,
+    /// Makes C guests.
+    pub(crate) c: CCompiler,
+    /// Makes Python guests.
+    pub(crate) python: Python,
+    /// A real OpenSSH server that takes the options of `sshd`, for root and for others.
+    pub(crate) sshd: PathBuf,
+    /// The search path for programs, with the tools that the system lacks at its end.
+    pub(crate) path: String,
+    /// Where the output of quiet commands is kept.
+    pub(crate) logs: PathBuf,
+}
+
+/// Finds the toolchain, or makes what of it is missing.
+pub(crate) fn toolchain(environment: &Environment) -> Result<Toolchain> {
+    let folder = &environment.toolchain;
+    parts(environment, folder).with_context(|| format!("cannot set up the guest toolchain in {}", folder.display()))
+}
+
+fn parts(environment: &Environment, folder: &Path) -> Result<Toolchain> {
+    fs::create_dir_all(folder)?;
+    let lock = File::create(folder.join("lock"))?;
+    lock.lock()?;
+    let debian = Debian::new(folder, lock);
+    let rust = rust::set_up(environment, &debian)?;
+    let c = c::set_up(environment, &debian, &rust)?;
+    let python = python::set_up(environment, &debian)?;
+    let sshd = tools::set_up_sshd(&debian)?;
+    let tools = tools::set_up_tools(environment, &debian)?;
+    let path = format!("{}:{}", environment.path, tools.display());
+    Ok(Toolchain { rust, c, python, sshd, path, logs: debian.logs() })
+}
+
+/// Whether the part that this file stands for is there, made in this very way.
+fn is_complete(stamp: &Path, identity: &str) -> bool {
+    fs::read_to_string(stamp).is_ok_and(|found| found == identity)
+}
+
+/// Says that a part is there. The last thing done for it.
+fn complete(stamp: &Path, identity: &str) -> Result<()> {
+    fs::write(stamp, identity).with_context(|| format!("cannot write {}", stamp.display()))
+}
+
+/// Writes a small program that runs another one.
+fn write_script(path: &Path, body: &str) -> Result<()> {
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::write(path, format!("#!/bin/sh\n{body}")).with_context(|| format!("cannot write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))?;
+    Ok(())
+}

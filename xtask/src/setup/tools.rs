@@ -1,0 +1,94 @@
+//! What the tests need of the system: a real `sshd` that anybody can start, and a few small programs.
+
+use super::debian::Debian;
+use super::write_script;
+use crate::environment::Environment;
+use anyhow::{Context, Result};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const SYSTEM_SSHD: &str = "/usr/sbin/sshd";
+/// The user that sshd wants to have when root starts it.
+const SSHD_USER: &str = "sshd:x:74:65534:Privilege separation:/run/sshd:/usr/sbin/nologin\n";
+
+/// What the tests and the demonstration run: the program, the package it is in, and where in that.
+const TOOLS: [(&str, &str, &str); 3] = [
+    ("nc", "netcat-openbsd", "bin/nc.openbsd"),
+    ("ssh-keygen", "openssh-client", "usr/bin/ssh-keygen"),
+    ("ip", "iproute2", "bin/ip"),
+];
+
+/// A program that is `sshd`, the system's or an unpacked one. Never a service: whoever starts it also ends it.
+pub(super) fn set_up_sshd(debian: &Debian) -> Result<PathBuf> {
+    let script = debian.path("bin/sshd");
+    let system = Path::new(SYSTEM_SSHD).exists();
+    let has_user = fs::read_to_string("/etc/passwd")?.lines().any(|line| line.starts_with("sshd:"));
+    if !system {
+        debian.ensure("sshd", &["openssh-server"])?;
+    }
+    // Root's sshd wants a user that only an installation makes. A library answers for that user instead.
+    if !has_user {
+        debian.ensure("sshd-user", &["libnss-wrapper"])?;
+    }
+    let mut body = "set -eu\n".to_string();
+    let mut options = String::new();
+    let mut sshd = PathBuf::from(SYSTEM_SSHD);
+    if !system {
+        sshd = debian.unpacked("usr/sbin/sshd");
+        body += &debian.library_path();
+        options = unpacked_parts(debian);
+    }
+    // Where root's sshd locks up the part of it that speaks to strangers. An installation makes it at boot.
+    body += "if [ \"$(id -u)\" = 0 ]; then\n    mkdir -p -m 755 /run/sshd\n";
+    if !has_user {
+        body += &answer_for_user(debian)?;
+    }
+    body += &format!("fi\nexec '{}' {options}\"$@\"\n", sshd.display());
+    if !fs::read_to_string(&script).is_ok_and(|found| found.ends_with(&body)) {
+        write_script(&script, &body)?;
+    }
+    Ok(script)
+}
+
+/// Later versions of sshd are several programs, looked for where an installation puts them.
+fn unpacked_parts(debian: &Debian) -> String {
+    let mut options = String::new();
+    for (option, name) in [("SshdSessionPath", "sshd-session"), ("SshdAuthPath", "sshd-auth")] {
+        let program = debian.unpacked("usr/lib/openssh").join(name);
+        if program.exists() {
+            options += &format!("-o '{option}={}' ", program.display());
+        }
+    }
+    options
+}
+
+/// The lines of a script after which a user `sshd` is known.
+fn answer_for_user(debian: &Debian) -> Result<String> {
+    let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
+    let library = debian.unpacked(&format!("usr/lib/{multiarch}/libnss_wrapper.so"));
+    let (users, groups) = (debian.path("sshd-user/passwd"), debian.path("sshd-user/group"));
+    fs::create_dir_all(debian.path("sshd-user"))?;
+    fs::write(&users, fs::read_to_string("/etc/passwd")? + SSHD_USER)?;
+    fs::copy("/etc/group", &groups).context("cannot copy /etc/group")?;
+    Ok(format!(
+        "    export LD_PRELOAD='{}' NSS_WRAPPER_PASSWD='{}' NSS_WRAPPER_GROUP='{}'\n",
+        library.display(),
+        users.display(),
+        groups.display()
+    ))
+}
+
+/// A folder of tools the system lacks. It may be empty.
+pub(super) fn set_up_tools(environment: &Environment, debian: &Debian) -> Result<PathBuf> {
+    let tools = debian.path("tools");
+    fs::create_dir_all(&tools)?;
+    for (name, package, program) in TOOLS {
+        let ours = tools.join(name);
+        if environment.find_program(name).is_none() && !ours.exists() {
+            debian.ensure(name, &[package])?;
+            let wrapper = debian.write_wrapper(name, &debian.unpacked(program))?;
+            std::os::unix::fs::symlink(wrapper, &ours)?;
+        }
+    }
+    Ok(tools)
+}
