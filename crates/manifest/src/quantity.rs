@@ -13,7 +13,7 @@ pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
         "g" | "gb" | "gib" => 1 << 30,
         other => return Err(format!("{other:?} is no unit of size; use b, k, m or g, as in 64m")),
     };
-    let number: u64 = digits.parse().map_err(|_| "a size is a number and a unit, as in 64m".to_owned())?;
+    let Ok(number) = digits.parse::<u64>() else { return Err("a size is a number and a unit, as in 64m".to_owned()) };
     match number.checked_mul(unit) {
         Some(0) => Err("a size of 0 leaves nothing to run in".to_owned()),
         Some(bytes) => Ok(bytes),

@@ -104,7 +104,7 @@ fn parse_host(host: &str) -> Result<Host, ParseTargetError> {
     }
     if host.starts_with("*.") {
         let suffix = host.trim_end_matches('.').to_ascii_lowercase().parse();
-        return suffix.map(Host::NamesBelow).map_err(|_| ParseTargetError::Host(host.to_owned()));
+        return suffix.map(Host::NamesBelow).map_err(|_no_suffix| ParseTargetError::Host(host.to_owned()));
     }
     // [::1], [2001:db8::/32] and [2001:db8::]/32 are all in use.
     let bare = host.replace(['[', ']'], "");
