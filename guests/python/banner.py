@@ -1,11 +1,11 @@
 """The banner program in Python: connects to port 22 of a host and prints what the server says first.
 
 Output as the Rust one: `Connected to ADDR`, then each line; `Failed to connect: ERROR` and exit code 1 otherwise.
+An ordinary program: `python3 banner.py HOST` does the same. What makes it a component is in `app.py`.
 """
 
 import socket
 import sys
-from wit_world import exports
 
 
 def main() -> None:
@@ -22,8 +22,5 @@ def main() -> None:
             print(line.rstrip("\n"), flush=True)
 
 
-class Run(exports.Run):
-    """What a `wasi:cli` command exports: the one place that knows it is a component."""
-
-    def run(self) -> None:
-        main()
+if __name__ == "__main__":
+    main()

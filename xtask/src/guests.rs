@@ -117,11 +117,11 @@ impl Build<'_> {
         let wit = scratch.join("wit");
         let _ = fs::remove_dir_all(&scratch);
         fs::create_dir_all(&wit)?;
-        fs::copy(self.sources.join("python/banner.py"), scratch.join("banner.py"))?;
-        fs::copy(self.sources.join("python/world.wit"), wit.join("world.wit"))?;
+        copy_folder(&self.sources.join("python"), &scratch)?;
+        fs::rename(scratch.join("world.wit"), wit.join("world.wit"))?;
         copy_folder(&self.wasi_wit()?, &wit.join("deps"))?;
         let output = self.folder.join("banner-python.wasm");
-        let mut componentize = self.toolchain.python.componentize(&scratch, &wit, "command", "banner", &output);
+        let mut componentize = self.toolchain.python.componentize(&scratch, &wit, "command", "app", &output);
         run_quietly(&mut componentize, &self.log("banner-python"))?;
         fs::remove_dir_all(&scratch)?;
         Ok(())
