@@ -1,1 +1,56 @@
-fn main() {}
+//! `cord`: takes the command line, opens what it names, and hands over to the crate that does the work.
+
+mod broker;
+mod cat;
+mod code;
+mod connect;
+mod exit;
+mod hints;
+mod inspect;
+mod logging;
+mod parts;
+mod run;
+
+use exit::Fault;
+use manifest::{Command, Typed};
+use std::io::Write;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let typed = match Typed::parse_line(std::env::args_os()) {
+        Ok(typed) => typed,
+        Err(usage) => return exit::usage(&usage),
+    };
+    match dispatch(typed.command) {
+        Ok(code) => code,
+        Err(fault) => {
+            exit::say(format_args!("{fault}"));
+            fault.code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<ExitCode, Fault> {
+    match command {
+        Command::Run(flags) => run::run(flags),
+        Command::Broker => broker::serve(),
+        Command::Switchboard(flags) => parts::switchboard(&flags),
+        Command::Ingress(flags) => parts::ingress(&flags),
+        Command::Egress(flags) => parts::egress(&flags),
+        Command::Resolver(flags) => parts::resolver(&flags),
+        Command::Cat(flags) => cat::cat(&flags),
+        Command::Ls(flags) => inspect::list(&flags),
+        Command::Watch(flags) => inspect::watch(&flags),
+    }
+}
+
+/// Writes one line to standard output. A closed pipe (`cord ls | head -1`) is the reader's wish, not a fault.
+fn print_line(line: &str) -> Result<(), Fault> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(line.as_bytes()).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Fault::ours(anyhow::Error::new(error).context("cannot write to standard output")))
+        }
+        _ => Ok(()),
+    }
+}

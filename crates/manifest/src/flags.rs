@@ -135,9 +135,6 @@ pub struct CatFlags {
     /// Be the server: wait for one connection
     #[arg(short, long)]
     pub listen: bool,
-    /// With -l: go on after the first connection, one after the other
-    #[arg(short, long, requires = "listen")]
-    pub keep: bool,
     /// Say on standard error which labels the other end has
     #[arg(short, long)]
     pub verbose: bool,

@@ -1,0 +1,114 @@
+//! Compiled code for a guest: from the cache, or made now by the compiler program, with progress on a terminal.
+
+use crate::exit::{self, Fault};
+use anyhow::{Context, anyhow};
+use image::{Cache, CodeError, Origin, Reuse};
+use indicatif::{ProgressBar, ProgressStyle};
+use sandbox::{Code, Engine, OwnFile};
+use std::fs::File;
+use std::io::{self, IsTerminal, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// The name of the compiler, which lies beside `cord`.
+const COMPILER: &str = "cord-compile";
+/// The compiler's exit code for a guest that is at fault.
+const GUEST_AT_FAULT: i32 = 126;
+/// Most bytes of the compiler's complaint that are kept.
+const COMPLAINT_BYTES: u64 = 4096;
+
+/// Why a guest could not be compiled.
+#[derive(Debug, thiserror::Error)]
+enum CompileError {
+    #[error("{0}")]
+    Guest(String),
+    #[error("the compiler failed: {0}")]
+    Compiler(String),
+    #[error("cannot start the compiler {path}: {source}; it belongs beside cord", path = .path.display())]
+    Start { path: PathBuf, source: io::Error },
+    #[error("cannot hand a file to the compiler: {0}")]
+    File(#[from] io::Error),
+}
+
+/// Loads the code of `guest`, compiling it if the cache has none that is sound and fits the engine.
+pub(crate) fn load(engine: &Engine, guest: &File, shown_as: &Path) -> Result<Code, Fault> {
+    let cache = Cache::open(&cache_dir());
+    match obtain(&cache, engine, guest, shown_as, Reuse::Allowed)? {
+        Ok(code) => Ok(code),
+        // An entry of another build of this version: make it anew, once.
+        Err(_unfit) => obtain(&cache, engine, guest, shown_as, Reuse::Refused)?
+            .map_err(|error| Fault::ours(anyhow::Error::new(error).context("cannot load the code just compiled"))),
+    }
+}
+
+fn obtain(
+    cache: &Cache,
+    engine: &Engine,
+    guest: &File,
+    shown_as: &Path,
+    reuse: Reuse,
+) -> Result<Result<Code, sandbox::LoadCodeError>, Fault> {
+    let settings = engine.settings().to_string();
+    let compile = |source: &File, code: &File| compile(&settings, source, code, shown_as);
+    let entry = cache.code(guest, &engine.settings().code_key(), reuse, compile).map_err(|error| match error {
+        CodeError::Compile(CompileError::Guest(complaint)) => {
+            Fault::cannot_run(anyhow!("cannot run {}: {complaint}", shown_as.display()))
+        }
+        CodeError::Source(_) => Fault::cannot_run(anyhow::Error::new(error)),
+        other => Fault::ours(anyhow::Error::new(other)),
+    })?;
+    if let Origin::Private { why } = &entry.origin {
+        exit::say(format_args!("compiled code cannot be kept and is made anew each time: {why}"));
+    }
+    let file = OwnFile::check(entry.file).context("compiled code is not ours").map_err(Fault::ours)?;
+    Ok(Code::load(engine, &file))
+}
+
+/// `$XDG_CACHE_HOME/cordboard/code`, by the rules of the XDG Base Directory Specification.
+#[expect(clippy::disallowed_methods, reason = "the front door: where the cache lies is this program's configuration")]
+fn cache_dir() -> PathBuf {
+    let absolute = |name: &str| std::env::var(name).ok().map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute("XDG_CACHE_HOME").or_else(|| absolute("HOME").map(|home| home.join(".cache")));
+    // Without a home there is a folder of this user alone; the cache checks whose it is.
+    base.unwrap_or_else(|| std::env::temp_dir().join(format!("cordboard-{}", rustix::process::getuid().as_raw())))
+        .join("cordboard/code")
+}
+
+fn compile(settings: &str, source: &File, code: &File, shown_as: &Path) -> Result<(), CompileError> {
+    let path = std::env::current_exe()?.with_file_name(COMPILER);
+    let progress = progress(shown_as);
+    let mut child = Command::new(&path)
+        .arg(settings)
+        .env_clear()
+        .stdin(Stdio::from(source.try_clone()?))
+        .stdout(Stdio::from(code.try_clone()?))
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|source| CompileError::Start { path, source })?;
+    let mut complaint = String::new();
+    if let Some(stderr) = child.stderr.take() {
+        // Not UTF-8 is a broken compiler, which the exit code says as well.
+        let _ = stderr.take(COMPLAINT_BYTES).read_to_string(&mut complaint);
+    }
+    let status = child.wait()?;
+    progress.finish_and_clear();
+    match (status.success(), status.code()) {
+        (true, _) => Ok(()),
+        (false, Some(GUEST_AT_FAULT)) => Err(CompileError::Guest(complaint.trim().to_owned())),
+        (false, _) if complaint.trim().is_empty() => Err(CompileError::Compiler(status.to_string())),
+        (false, _) => Err(CompileError::Compiler(complaint.trim().to_owned())),
+    }
+}
+
+fn progress(shown_as: &Path) -> ProgressBar {
+    if !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let name = shown_as.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let style = ProgressStyle::with_template("{spinner} compiling {msg} (once) {elapsed}");
+    let bar = ProgressBar::new_spinner().with_message(name);
+    bar.set_style(style.unwrap_or_else(|_template| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

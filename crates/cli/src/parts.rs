@@ -1,0 +1,104 @@
+//! The parts alone: `cord switchboard`, `cord ingress`, `cord egress`, `cord resolver`.
+
+use crate::exit::Fault;
+use crate::{connect, logging, print_line};
+use anyhow::{Context, anyhow};
+use capability::{Capability, Labels, keys};
+use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
+use std::io;
+use std::process::ExitCode;
+use switchboard::Switchboard;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Runs a future on an event loop of this thread.
+pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<ExitCode, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
+    let result = runtime.block_on(work).map_err(Fault::Ours);
+    // A lookup that hangs in the system's resolver would hold up the end.
+    runtime.shutdown_background();
+    result
+}
+
+/// Waits for SIGTERM or SIGINT.
+async fn asked_to_end() -> io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// A switchboard that everybody who can open its socket holds the strongest handle of.
+pub(crate) fn switchboard(flags: &SwitchboardFlags) -> Result<ExitCode, Fault> {
+    logging::start();
+    let path = &flags.socket;
+    block_on(async {
+        let listener = fdpass::listen(path).with_context(|| format!("cannot make the socket {}", path.display()))?;
+        let switchboard = Switchboard::new(switchboard::Limits::default());
+        let served = tokio::select! {
+            ended = switchboard.accept(listener, Capability::root()) => ended.context("cannot accept any more"),
+            asked = asked_to_end() => asked.context("cannot wait for signals"),
+        };
+        // Whoever comes later should see at once that nobody is there.
+        let _ = std::fs::remove_file(path);
+        served.map(|()| ExitCode::SUCCESS)
+    })
+}
+
+/// An ingress that pushes what it accepts to the server of these labels.
+pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
+    logging::start();
+    let labels = connect::labels(&flags.labels)?;
+    block_on(async {
+        let handle = connect::open(&flags.socket).map_err(anyhow_of)?;
+        let listener = edge::ingress::bind(flags.address)
+            .with_context(|| format!("cannot listen on {}", flags.address))?;
+        print_line(&listener.local_addr()?.to_string()).map_err(anyhow_of)?;
+        tokio::select! {
+            ended = edge::ingress::run(listener, handle, labels, edge::ingress::IngressLimits::default()) => {
+                ended.context("the ingress ended")?;
+                Err(anyhow!("the switchboard is gone"))
+            }
+            asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
+        }
+    })
+}
+
+/// An egress, registered under these labels.
+pub(crate) fn egress(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
+    logging::start();
+    let labels = outside(flags)?;
+    block_on(async {
+        let target = connect::open(&flags.socket).map_err(anyhow_of)?.egress_start(&labels).await?;
+        tokio::select! {
+            () = edge::egress::run(target, edge::egress::EgressLimits::default()) => Err(anyhow!("the switchboard is gone")),
+            asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
+        }
+    })
+}
+
+/// A resolver, registered under these labels.
+pub(crate) fn resolver(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
+    logging::start();
+    let labels = outside(flags)?;
+    block_on(async {
+        let target = connect::open(&flags.socket).map_err(anyhow_of)?.resolver_start(&labels).await?;
+        tokio::select! {
+            () = edge::resolver::run(target, edge::resolver::ResolverLimits::default()) => Err(anyhow!("the switchboard is gone")),
+            asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
+        }
+    })
+}
+
+/// The labels typed, and `network=outside`: an egress and a resolver know no other world.
+fn outside(flags: &EdgeFlags) -> Result<Labels, Fault> {
+    let typed = connect::labels(&flags.labels)?;
+    let outside = Labels::try_from_pairs([(keys::NETWORK, keys::OUTSIDE)]).map_err(Fault::ours)?;
+    typed.merge(&outside).context("an egress or resolver is network=outside").map_err(Fault::Ours)
+}
+
+pub(crate) fn anyhow_of(fault: Fault) -> anyhow::Error {
+    let (Fault::Ours(error) | Fault::CannotRun(error) | Fault::NotFound(error)) = fault;
+    error
+}
