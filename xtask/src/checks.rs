@@ -23,7 +23,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
     let variables = Variables::new(&toolchain, programs, guests);
     let runner: &[&str] = match environment.find_program("cargo-nextest") {
         Some(_) => &["nextest", "run", "--no-tests=pass"],
-        None => &["test", "--all-targets"],
+        None => &["test", "--tests"],
     };
     for packages in [WITHOUT_COMPILER, COMPILER] {
         let mut tests = cargo(workspace, runner);

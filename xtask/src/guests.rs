@@ -9,7 +9,7 @@ use crate::steps::step;
 use crate::workspace::{Workspace, cargo_metadata};
 use anyhow::{Context, Result};
 use std::collections::hash_map::DefaultHasher;
-use std::fs;
+use std::fs::{self, File};
 use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -24,6 +24,9 @@ const C_PROGRAMS: &[(&str, &str, &str)] =
 pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
     let folder = workspace.target.join("guests");
     fs::create_dir_all(&folder)?;
+    // Two builds at once wait for each other.
+    let lock = File::create(folder.join(".lock"))?;
+    lock.lock()?;
     let build = Build { workspace, toolchain, sources: workspace.root.join("guests"), folder };
     let rust = &toolchain.rust.identity;
     let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3"];
