@@ -50,7 +50,7 @@ fn constraint(plan: &RunPlan) -> anyhow::Result<Constraint> {
 /// Serves as the broker of one `cord run`, on the socket that is standard input.
 pub(crate) fn serve() -> Result<ExitCode, Fault> {
     logging::start();
-    let socket = fdpass::take_standard_input()
+    let socket = fdpass::take_stdin()
         .map_err(|_| Fault::Ours(anyhow!("cord broker is started by cord run, with a socket as its standard input")))?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());

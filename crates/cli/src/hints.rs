@@ -2,12 +2,11 @@
 
 use crate::exit;
 use capability::Refusal;
-use client::RequestError;
 use std::collections::HashSet;
 use std::sync::Mutex;
 use wasi::{Action, Denial, DenialCause, DenialReport};
 
-/// Most different targets that are told about; a guest that asks for more has been told off enough.
+/// Most lines a guest can cause; one that asks for more targets has been told off enough.
 const MOST_LINES: usize = 100;
 
 /// Prints each denial once per target.
@@ -17,12 +16,12 @@ pub(crate) struct Hints {
 }
 
 impl DenialReport for Hints {
-    fn denied(&self, denial: &Denial) {
+    fn denied(&self, denial: Denial) {
         let Ok(mut told) = self.told.lock() else { return };
         if told.len() >= MOST_LINES || !told.insert((denial.action, denial.target.clone())) {
             return;
         }
-        exit::say(line(denial));
+        exit::say(line(&denial));
         if told.len() == MOST_LINES {
             exit::say("further refusals are not told");
         }
@@ -30,14 +29,53 @@ impl DenialReport for Hints {
 }
 
 fn line(denial: &Denial) -> String {
-    let target = &denial.target;
-    let what = match denial.action {
-        Action::Connect => format!("connect to {target}"),
-        Action::Lookup => format!("lookup of {target}"),
-        Action::Bind => format!("bind to {target}"),
-        Action::Listen => format!("listen on {target}"),
-        Action::Udp => format!("UDP on {target}"),
-    };
-    let _ = (&denial.cause, Refusal::Grant, RequestError::Gone, DenialCause::NoHandle);
-    what
+    let Denial { action, target, cause } = denial;
+    match cause {
+        // No handle at all is how `cord run` without --connect says it; to who typed it, it is the same.
+        DenialCause::NoNetwork => line(&Denial { cause: DenialCause::Refused(Refusal::Grant), ..denial.clone() }),
+        DenialCause::Failed { reason } => format!("{action} {target} failed: {reason}"),
+        DenialCause::Refused(refusal) => format!("{action} {target} denied: {refusal}{}", allow(*action, target, refusal)),
+        DenialCause::Unsupported => format!("{action} {target} denied: {cause}"),
+    }
+}
+
+/// The flag that would allow it, if there is one.
+fn allow(action: Action, target: &str, refusal: &Refusal) -> String {
+    match (action, refusal) {
+        (Action::Connect, Refusal::Grant) => format!(" (allow with --connect {target})"),
+        (Action::Lookup, Refusal::Grant) => format!(" (allow with --connect {target}:PORT)"),
+        (Action::Connect, Refusal::PrivateName { .. }) => format!(" (allow with --connect {target},private)"),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(action: Action, target: &str, cause: DenialCause) -> String {
+        line(&Denial { action, target: target.to_owned(), cause })
+    }
+
+    #[test]
+    fn a_hint_is_one_line_with_the_flag() {
+        let grant = || DenialCause::Refused(Refusal::Grant);
+        let expected = "connect to 127.0.0.1:22 denied: no grant covers it (allow with --connect 127.0.0.1:22)";
+        assert_eq!(told(Action::Connect, "127.0.0.1:22", grant()), expected);
+        assert_eq!(told(Action::Connect, "127.0.0.1:22", DenialCause::NoNetwork), expected);
+        assert_eq!(
+            told(Action::Lookup, "db.example.com", grant()),
+            "lookup of db.example.com denied: no grant covers it (allow with --connect db.example.com:PORT)"
+        );
+        let address = "127.0.0.1".parse().expect("an address");
+        assert_eq!(
+            told(Action::Connect, "a.example:22", DenialCause::Refused(Refusal::PrivateName { address })),
+            "connect to a.example:22 denied: the name leads to 127.0.0.1, which is not public, and neither is that \
+             address granted nor the name marked private (allow with --connect a.example:22,private)"
+        );
+        assert_eq!(
+            told(Action::Connect, "a.example:22", DenialCause::Failed { reason: "the switchboard is gone".to_owned() }),
+            "connect to a.example:22 failed: the switchboard is gone"
+        );
+    }
 }

@@ -1,1 +1,139 @@
-//! switchboard (skeleton).
+//! Drives the switchboard's core over sockets: accepts handles, decodes requests, applies effects, drains what waits.
+//!
+//! There is no policy here: what may be done is [`capability`]'s, what is done is [`switchboard_core`]'s. One task reads
+//! each handle, target and watch channel and turns what comes into an event; the core answers with effects, which
+//! `board.rs` carries out at once, without waiting. Only an answer for which a handle has no room waits, in a queue of
+//! that handle (`peer.rs`), and until the queue is short again no more is read from it: who does not read is not read.
+//!
+//! Never here: a client's side of a handle, and guests.
+//!
+//! ```
+//! use capability::Capability;
+//! use switchboard::{Limits, Switchboard};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let switchboard = Switchboard::new(Limits::default());
+//! let (ours, theirs) = fdpass::pair()?;
+//! switchboard.open(Capability::root(), theirs)?;
+//! drop(ours); // the only handle is closed...
+//! switchboard.serve().await; // ...so the switchboard has nothing left to do
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod board;
+mod effects;
+mod peer;
+mod readers;
+
+pub use switchboard_core::{Allowance, Limits};
+
+use board::Board;
+use capability::{Capability, Refusal};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+
+/// How long accepting pauses when the process or the system is out of descriptors: those who connect wait in the
+/// kernel's backlog meanwhile.
+const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
+
+/// A running switchboard. Dropping it closes every handle and target channel; connections that it made live on.
+#[derive(Debug)]
+pub struct Switchboard {
+    board: Arc<Board>,
+}
+
+/// Why a handle could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The switchboard has as many as it may.
+    #[error("the switchboard refuses another handle")]
+    Refused(#[source] Refusal),
+    /// The socket cannot be used.
+    #[error("the socket cannot be used as a handle")]
+    Socket(#[source] io::Error),
+}
+
+impl Switchboard {
+    /// A switchboard without any handle.
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self { board: Board::new(limits) }
+    }
+
+    /// Makes `socket` (a [`fdpass`]-like seqpacket socket) the switchboard's end of a new handle. Must be called inside
+    /// a tokio runtime.
+    ///
+    /// # Authority
+    /// Whoever holds the other end can do what `capability` says.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open(&self, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
+        self.board.open(capability, socket)
+    }
+
+    /// Returns when the last handle is closed.
+    pub async fn serve(&self) {
+        self.board.until_idle().await;
+    }
+
+    /// Makes a handle with `capability` of each connection to `listener`, for ever.
+    ///
+    /// # Authority
+    /// As [`Switchboard::open`], for whoever can connect.
+    ///
+    /// # Errors
+    /// If the listener cannot be used any more.
+    pub async fn accept(&self, listener: OwnedFd, capability: Capability) -> io::Result<()> {
+        let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
+        loop {
+            let mut ready = listener.readable().await?;
+            let accepted = ready.try_io(|listener| Ok(accept_one(listener.get_ref())));
+            match accepted {
+                Err(_would_block) => {}
+                Ok(Ok(Accepted::Socket(socket))) => {
+                    if let Err(error) = self.open(capability.clone(), socket) {
+                        tracing::warn!(%error, cause = ?std::error::Error::source(&error), "connection not taken");
+                    }
+                }
+                Ok(Ok(Accepted::Later)) => {
+                    tracing::warn!("out of descriptors: connections wait");
+                    tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+                }
+                Ok(Ok(Accepted::Nobody)) => ready.clear_ready(),
+                Ok(Err(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+enum Accepted {
+    Socket(OwnedFd),
+    Nobody,
+    Later,
+}
+
+fn accept_one(listener: &OwnedFd) -> io::Result<Accepted> {
+    match fdpass::accept(listener.as_fd()) {
+        Ok(socket) => Ok(Accepted::Socket(socket)),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Accepted::Nobody),
+        Err(error) if board::is_out_of_descriptors(&error) => Ok(Accepted::Later),
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
+            Ok(Accepted::Nobody)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+impl Drop for Switchboard {
+    fn drop(&mut self) {
+        self.board.close_everything();
+    }
+}

@@ -1,0 +1,140 @@
+//! The state behind one lock: the core, and the channels that its numbers stand for.
+
+use crate::OpenError;
+use crate::effects::Descriptor;
+use crate::peer::Peer;
+use crate::readers;
+use capability::Capability;
+use channel::Channel;
+use protocol::message::{Call, Decision, Reply, Request, Response};
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use switchboard_core::{Effect, Event, HandleId, Limits, TargetId, WatchId};
+use tokio::sync::Notify;
+use tokio::task::{AbortHandle, JoinSet};
+
+pub(crate) type HandlePeer = Peer<Request, Response>;
+pub(crate) type TargetPeer = Peer<Reply, Call>;
+pub(crate) type WatchPeer = Peer<Decision, Decision>;
+
+#[derive(Debug)]
+pub(crate) struct Board {
+    state: Mutex<State>,
+    /// Told whenever the last handle is closed.
+    idle: Notify,
+    started: Instant,
+}
+
+/// Everything that changes. A blocking lock is right: nothing that holds it waits.
+#[derive(Debug)]
+pub(crate) struct State {
+    core: switchboard_core::Switchboard,
+    pub(crate) handles: HashMap<HandleId, HandlePeer>,
+    pub(crate) targets: HashMap<TargetId, TargetPeer>,
+    pub(crate) watches: HashMap<WatchId, (WatchPeer, u64)>,
+    tasks: JoinSet<()>,
+}
+
+impl Board {
+    #[expect(clippy::disallowed_methods, reason = "the switchboard's one clock, for how long a decision took")]
+    pub(crate) fn new(limits: Limits) -> Arc<Self> {
+        let state = State {
+            core: switchboard_core::Switchboard::new(limits),
+            handles: HashMap::new(),
+            targets: HashMap::new(),
+            watches: HashMap::new(),
+            tasks: JoinSet::new(),
+        };
+        Arc::new(Self { state: Mutex::new(state), idle: Notify::new(), started: Instant::now() })
+    }
+
+    /// A panic under the lock is a bug that ended one task; the others go on with what it left.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn open(self: &Arc<Self>, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
+        let channel = Arc::new(Channel::new(socket).map_err(OpenError::Socket)?);
+        let mut state = self.lock();
+        let id = state.core.open(capability).map_err(OpenError::Refused)?;
+        state.add_handle(self, id, channel);
+        Ok(())
+    }
+
+    pub(crate) async fn until_idle(&self) {
+        loop {
+            let idle = self.idle.notified();
+            tokio::pin!(idle);
+            // Enabled before the look, so that what happens after the look is not missed.
+            idle.as_mut().enable();
+            if self.lock().handles.is_empty() {
+                return;
+            }
+            idle.await;
+        }
+    }
+
+    /// Hands an event to the core and carries out all that comes of it. `descriptor` is what came with the event.
+    pub(crate) fn apply(self: &Arc<Self>, event: Event, descriptor: Option<OwnedFd>) {
+        let mut state = self.lock();
+        let now = self.now();
+        let mut descriptor = Descriptor::new(descriptor);
+        let mut events = VecDeque::from([event]);
+        let mut effects: Vec<Effect> = Vec::new();
+        while let Some(event) = events.pop_front() {
+            state.core.handle(event, now, &mut effects);
+            for effect in effects.drain(..) {
+                events.extend(state.carry_out(self, effect, &mut descriptor));
+            }
+        }
+        if state.handles.is_empty() {
+            self.idle.notify_waiters();
+        }
+    }
+
+    pub(crate) fn close_everything(&self) {
+        let mut state = self.lock();
+        state.tasks.abort_all();
+        state.handles.clear();
+        state.targets.clear();
+        state.watches.clear();
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the switchboard's one clock, for how long a decision took")]
+    fn now(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.started)
+    }
+}
+
+impl State {
+    pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
+        // Those that ended are only counted until somebody looks.
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.spawn(task)
+    }
+
+    pub(crate) fn add_handle(&mut self, board: &Arc<Board>, id: HandleId, channel: Arc<Channel<Request, Response>>) {
+        let room = Arc::new(Notify::new());
+        let reader = self.spawn(readers::read_handle(board.clone(), id, channel.clone(), room.clone()));
+        self.handles.insert(id, Peer::new(channel, room, reader));
+    }
+
+    pub(crate) fn add_target(&mut self, board: &Arc<Board>, id: TargetId, channel: Arc<Channel<Reply, Call>>) {
+        let reader = self.spawn(readers::read_target(board.clone(), id, channel.clone()));
+        self.targets.insert(id, Peer::new(channel, Arc::new(Notify::new()), reader));
+    }
+
+    pub(crate) fn add_watch(&mut self, board: &Arc<Board>, id: WatchId, channel: Arc<Channel<Decision, Decision>>) {
+        let reader = self.spawn(readers::read_watch(board.clone(), id, channel.clone()));
+        self.watches.insert(id, (Peer::new(channel, Arc::new(Notify::new()), reader), 0));
+    }
+}
+
+/// Whether the process or the system has no descriptor left.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].iter().any(|errno| code == Some(errno.raw_os_error()))
+}
