@@ -105,3 +105,47 @@ pub(crate) fn words(command: &Command) -> String {
     let arguments = command.get_args().map(|argument| argument.to_string_lossy().into_owned());
     std::iter::once(name(command)).chain(arguments).collect::<Vec<_>>().join(" ")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Command {
+        let mut command = Command::new("sh");
+        command.args(["-c", script]);
+        command
+    }
+
+    #[test]
+    fn a_failed_command_shows_the_end_of_its_log() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("logs/it.log");
+        let error = run_quietly(&mut shell("seq 100; echo broken >&2; exit 3"), &log).unwrap_err().to_string();
+        assert!(error.contains("failed with exit code 3\n72\n"), "{error}");
+        assert!(error.contains("\n100\nbroken\n(all of it: "), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_stands_still_is_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("it.log");
+        let patience = Duration::from_millis(300);
+        let error = run_while_it_moves(&mut shell("exec sleep 600"), &log, folder.path(), patience).unwrap_err();
+        assert!(error.to_string().contains("did nothing for"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_moves_may_take_longer_than_the_patience() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("it.log");
+        let script = "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.2; done";
+        run_while_it_moves(&mut shell(script), &log, folder.path(), Duration::from_millis(1000)).unwrap();
+    }
+
+    #[test]
+    fn output_is_text_without_its_last_line_end() {
+        assert_eq!(output_of(&mut shell("echo one; echo two")).unwrap(), "one\ntwo");
+        let error = output_of(&mut shell("echo why >&2; exit 1")).unwrap_err().to_string();
+        assert!(error.ends_with("failed with exit code 1: why"), "{error}");
+    }
+}

@@ -84,7 +84,7 @@ fn configure(toolchain: &Toolchain, folder: &Path) -> Result<PathBuf> {
     // Clients that only read the greeting are sent away after a second, so that reading to the end is short.
     let text = format!(
         "HostKey {}\nPidFile none\nLoginGraceTime 1\nUsePAM no\nPasswordAuthentication no\nPubkeyAuthentication no\n\
-         KbdInteractiveAuthentication no\nPerSourcePenalties no\n",
+         KbdInteractiveAuthentication no\n",
         key.display()
     );
     fs::write(&configuration, text)?;

@@ -81,3 +81,31 @@ pub(crate) fn cargo_metadata(manifest: &Path, flags: &[&str]) -> Result<Value> {
     anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_uses_members_by_path_only() {
+        let dependency =
+            |name: &str, kind: Value, path: Value| serde_json::json!({"name": name, "kind": kind, "path": path});
+        let metadata = serde_json::json!({
+            "workspace_root": "/project",
+            "target_directory": "/elsewhere",
+            "packages": [
+                {"name": "wasi", "manifest_path": "/project/crates/wasi/Cargo.toml", "dependencies": []},
+                {"name": "cli", "manifest_path": "/project/crates/cli/Cargo.toml", "dependencies": [
+                    dependency("wasi", Value::Null, "/project/crates/wasi".into()),
+                    dependency("wasi", Value::Null, Value::Null),
+                    dependency("wasi", "dev".into(), "/project/crates/wasi".into()),
+                    dependency("serde", Value::Null, Value::Null),
+                ]},
+            ],
+        });
+        let workspace = Workspace::from_metadata(&metadata).unwrap();
+        assert_eq!(workspace.target, Path::new("/elsewhere"));
+        assert_eq!(workspace.members[1].folder, Path::new("crates/cli"));
+        assert_eq!(workspace.members[1].uses, ["wasi"]);
+    }
+}

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const SYSTEM_SSHD: &str = "/usr/sbin/sshd";
 /// The user that sshd wants to have when root starts it.
 const SSHD_USER: &str = "sshd:x:74:65534:Privilege separation:/run/sshd:/usr/sbin/nologin\n";
 
@@ -21,7 +20,7 @@ const TOOLS: [(&str, &str, &str); 3] = [
 /// A program that is `sshd`, the system's or an unpacked one. Never a service: whoever starts it also ends it.
 pub(super) fn set_up_sshd(debian: &Debian) -> Result<PathBuf> {
     let script = debian.path("bin/sshd");
-    let system = Path::new(SYSTEM_SSHD).exists();
+    let system = Path::new("/usr/sbin/sshd").exists();
     let has_user = fs::read_to_string("/etc/passwd")?.lines().any(|line| line.starts_with("sshd:"));
     if !system {
         debian.ensure("sshd", &["openssh-server"])?;
@@ -31,12 +30,11 @@ pub(super) fn set_up_sshd(debian: &Debian) -> Result<PathBuf> {
         debian.ensure("sshd-user", &["libnss-wrapper"])?;
     }
     let mut body = "set -eu\n".to_string();
-    let mut options = String::new();
-    let mut sshd = PathBuf::from(SYSTEM_SSHD);
+    let prefix = if system { PathBuf::from("/") } else { debian.unpacked("") };
+    let sshd = prefix.join("usr/sbin/sshd");
+    let options = options_of_later_versions(&prefix);
     if !system {
-        sshd = debian.unpacked("usr/sbin/sshd");
         body += &debian.library_path();
-        options = unpacked_parts(debian);
     }
     // Where root's sshd locks up the part of it that speaks to strangers. An installation makes it at boot.
     body += "if [ \"$(id -u)\" = 0 ]; then\n    mkdir -p -m 755 /run/sshd\n";
@@ -50,12 +48,17 @@ pub(super) fn set_up_sshd(debian: &Debian) -> Result<PathBuf> {
     Ok(script)
 }
 
-/// Later versions of sshd are several programs, looked for where an installation puts them.
-fn unpacked_parts(debian: &Debian) -> String {
-    let mut options = String::new();
+/// Options for later versions of sshd, which are several programs. `prefix` is where the package was put.
+fn options_of_later_versions(prefix: &Path) -> String {
+    let parts = prefix.join("usr/lib/openssh");
+    if !parts.join("sshd-session").exists() {
+        return String::new();
+    }
+    // They shut out for a while whoever connects and does not log in, which is all that our guests do.
+    let mut options = "-o PerSourcePenalties=no ".to_string();
     for (option, name) in [("SshdSessionPath", "sshd-session"), ("SshdAuthPath", "sshd-auth")] {
-        let program = debian.unpacked("usr/lib/openssh").join(name);
-        if program.exists() {
+        let program = parts.join(name);
+        if program.exists() && prefix != Path::new("/") {
             options += &format!("-o '{option}={}' ", program.display());
         }
     }
