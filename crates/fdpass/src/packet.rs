@@ -85,10 +85,7 @@ pub struct OutOfDescriptors;
 /// # Errors
 /// See [`SendError`]; nothing was sent then.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<(), SendError> {
-    let unsendable = SendError::Unsendable {
-        bytes: bytes.len(),
-        descriptors: descriptors.len(),
-    };
+    let unsendable = SendError::Unsendable { bytes: bytes.len(), descriptors: descriptors.len() };
     if bytes.is_empty() || descriptors.len() > MAX_DESCRIPTORS {
         return Err(unsendable);
     }

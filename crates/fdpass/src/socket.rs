@@ -14,12 +14,7 @@ const BACKLOG: i32 = 4096;
 /// # Errors
 /// If this process or the system is out of descriptors.
 pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
-    Ok(rustix::net::socketpair(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        flags(),
-        None,
-    )?)
+    Ok(rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags(), None)?)
 }
 
 /// A socket at `path` that others [`connect`] to.
@@ -90,12 +85,7 @@ pub fn take_stdin() -> io::Result<OwnedFd> {
 }
 
 fn new_socket() -> io::Result<OwnedFd> {
-    Ok(rustix::net::socket_with(
-        AddressFamily::UNIX,
-        SocketType::SEQPACKET,
-        flags(),
-        None,
-    )?)
+    Ok(rustix::net::socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags(), None)?)
 }
 
 fn flags() -> SocketFlags {
