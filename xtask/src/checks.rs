@@ -42,8 +42,12 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
 pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()> {
     let started = now();
     show_and_run(&mut cargo(workspace, &["fmt", "--all", "--check"]))?;
-    let guests = workspace.guests_manifest();
-    show_and_run(cargo(workspace, &["fmt", "--all", "--check", "--manifest-path"]).arg(guests))?;
+    // Workspaces of their own, which the first does not see.
+    for manifest in [workspace.guests_manifest(), workspace.root.join("fuzz/Cargo.toml")] {
+        if manifest.exists() {
+            show_and_run(cargo(workspace, &["fmt", "--all", "--check", "--manifest-path"]).arg(manifest))?;
+        }
+    }
     tidy::run(workspace)?;
     for packages in [WITHOUT_COMPILER, COMPILER] {
         let mut clippy = cargo(workspace, &["clippy", "--quiet", "--all-targets"]);
