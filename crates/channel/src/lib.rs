@@ -36,6 +36,7 @@ mod listener;
 mod watch;
 
 pub use error::{ReceiveError, SendError};
+pub use watch::register;
 pub use listener::Listener;
 
 use protocol::{DecodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message};
@@ -66,7 +67,7 @@ impl<Incoming: Message, Outgoing: Message> Channel<Incoming, Outgoing> {
     /// Outside a tokio runtime with I/O.
     pub fn new(socket: OwnedFd) -> io::Result<Self> {
         let socket = fdpass::adopt(socket)?;
-        Ok(Self { socket: watch::register(socket, Interest::READABLE)?, messages: PhantomData })
+        Ok(Self { socket: register(socket, Interest::READABLE)?, messages: PhantomData })
     }
 
     /// The next message with what it carries, or `None` when the peer has closed its end and all it sent is read.
@@ -120,7 +121,7 @@ impl<Incoming: Message, Outgoing: Message> Channel<Incoming, Outgoing> {
 
     async fn writable(&self) -> Result<(), SendError> {
         let duplicate = self.as_fd().try_clone_to_owned().map_err(SendError::Io)?;
-        let waiter = watch::register(duplicate, Interest::WRITABLE).map_err(SendError::Io)?;
+        let waiter = register(duplicate, Interest::WRITABLE).map_err(SendError::Io)?;
         waiter.writable().await.map_err(SendError::Io)?.retain_ready();
         Ok(())
     }

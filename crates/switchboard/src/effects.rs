@@ -121,9 +121,9 @@ impl State {
     ) -> Result<(), Undone> {
         let (ours, theirs) = fdpass::pair().map_err(|error| not_made(&error))?;
         let channel = Arc::new(Channel::new(ours).map_err(|error| not_made(&error))?);
-        // Kept first: should the other end speak at once, there is somebody to listen.
+        self.answer(board, handle, id, body, Some(theirs))?;
         keep(self, channel);
-        self.answer(board, handle, id, body, Some(theirs))
+        Ok(())
     }
 
     fn join(

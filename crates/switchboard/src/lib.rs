@@ -37,7 +37,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// How long accepting pauses when the process or the system is out of descriptors: those who connect wait in the
 /// kernel's backlog meanwhile.
@@ -92,43 +91,24 @@ impl Switchboard {
     /// # Errors
     /// If the listener cannot be used any more.
     pub async fn accept(&self, listener: OwnedFd, capability: Capability) -> io::Result<()> {
-        let listener = AsyncFd::with_interest(listener, Interest::READABLE)?;
+        let listener = channel::register(listener, Interest::READABLE)?;
         loop {
             let mut ready = listener.readable().await?;
-            let accepted = ready.try_io(|listener| Ok(accept_one(listener.get_ref())));
-            match accepted {
+            match ready.try_io(|listener| fdpass::accept(listener.get_ref().as_fd())) {
                 Err(_would_block) => {}
-                Ok(Ok(Accepted::Socket(socket))) => {
+                Ok(Ok(socket)) => {
                     if let Err(error) = self.open(capability.clone(), socket) {
                         tracing::warn!(%error, cause = ?std::error::Error::source(&error), "connection not taken");
                     }
                 }
-                Ok(Ok(Accepted::Later)) => {
+                Ok(Err(error)) if board::is_out_of_descriptors(&error) => {
                     tracing::warn!("out of descriptors: connections wait");
                     tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
                 }
-                Ok(Ok(Accepted::Nobody)) => ready.clear_ready(),
+                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
                 Ok(Err(error)) => return Err(error),
             }
         }
-    }
-}
-
-enum Accepted {
-    Socket(OwnedFd),
-    Nobody,
-    Later,
-}
-
-fn accept_one(listener: &OwnedFd) -> io::Result<Accepted> {
-    match fdpass::accept(listener.as_fd()) {
-        Ok(socket) => Ok(Accepted::Socket(socket)),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Accepted::Nobody),
-        Err(error) if board::is_out_of_descriptors(&error) => Ok(Accepted::Later),
-        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) => {
-            Ok(Accepted::Nobody)
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_WAITING: usize = 16;
 pub(crate) type Waiting<Out> = (Out, Option<OwnedFd>);
 
 #[derive(Debug)]
-pub(crate) struct Peer<In, Out> {
+pub(crate) struct Peer<In: Message, Out: Message> {
     pub(crate) channel: Arc<Channel<In, Out>>,
     /// Sent in order by one writing task, which exists while there is something here.
     waiting: VecDeque<Waiting<Out>>,
@@ -87,7 +87,7 @@ impl<In: Message, Out: Message> Peer<In, Out> {
     }
 }
 
-impl<In, Out> Drop for Peer<In, Out> {
+impl<In: Message, Out: Message> Drop for Peer<In, Out> {
     fn drop(&mut self) {
         self.reader.abort();
     }

@@ -14,10 +14,7 @@ pub(crate) async fn read_handle(
     channel: Arc<Channel<Request, Response>>,
     room: Arc<Notify>,
 ) {
-    loop {
-        while board.lock().handles.get(&handle).is_some_and(|peer| !peer.has_room()) {
-            room.notified().await;
-        }
+    while has_room(&board, handle, &room).await {
         match channel.receive().await {
             Ok(Some((request, descriptor))) => {
                 board.apply(Event::Request { handle, id: request.id, body: request.body }, descriptor);
@@ -36,6 +33,18 @@ pub(crate) async fn read_handle(
     }
     board.lock().handles.remove(&handle);
     board.apply(Event::HandleClosed(handle), None);
+}
+
+/// Waits until few enough answers wait for the handle. False if the handle was closed meanwhile.
+async fn has_room(board: &Board, handle: HandleId, room: &Notify) -> bool {
+    loop {
+        match board.lock().handles.get(&handle).map(|peer| peer.has_room()) {
+            None => return false,
+            Some(true) => return true,
+            Some(false) => {}
+        }
+        room.notified().await;
+    }
 }
 
 pub(crate) async fn read_target(board: Arc<Board>, target: TargetId, channel: Arc<Channel<Reply, Call>>) {
