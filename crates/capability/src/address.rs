@@ -39,6 +39,7 @@ impl Cidr {
     /// The range of this one address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
+        let address = address.to_canonical();
         let prefix_bits = max_prefix(address);
         Self { network: address, prefix_bits }
     }
@@ -65,9 +66,11 @@ impl Cidr {
         if meant.network == network { Ok(meant) } else { Err(ParseCidrError::HostBits { meant }) }
     }
 
-    /// Whether `address` lies in the range. Families never match each other.
+    /// Whether `address` lies in the range. Families never match each other, and an IPv4 address inside IPv6
+    /// (`::ffff:127.0.0.1`) is the IPv4 address: `::/0` does not hold it.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         address.is_ipv4() == self.network.is_ipv4() && masked(address, self.prefix_bits) == self.network
     }
 

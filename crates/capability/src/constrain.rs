@@ -83,8 +83,8 @@ impl Capability {
             return Err(Refusal::Right { right });
         }
         if !self.layers.is_empty() {
-            refuse_keys(&constraint.in_labels, &keys::SOURCE)?;
-            refuse_keys(&constraint.out_labels, &keys::SOURCE)?;
+            refuse_stamps(&self.in_labels, &constraint.in_labels)?;
+            refuse_stamps(&self.out_labels, &constraint.out_labels)?;
         }
         let in_labels = self.in_labels.merge(&constraint.in_labels)?;
         let out_labels = self.out_labels.merge(&constraint.out_labels)?;
@@ -108,6 +108,13 @@ impl Capability {
     pub(crate) fn hold(&self, right: Right) -> Result<(), Refusal> {
         if self.rights.contain(right) { Ok(()) } else { Err(Refusal::Right { right }) }
     }
+}
+
+/// Refuses to add labels that say who a client is. One that is there already with the same value is not added.
+fn refuse_stamps(own: &Labels, added: &Labels) -> Result<(), Refusal> {
+    let held = |key: &&&str| own.get(key).is_some_and(|value| added.get(key) == Some(value));
+    let forbidden: Vec<&str> = keys::SOURCE.iter().filter(|key| !held(key)).copied().collect();
+    refuse_keys(added, &forbidden)
 }
 
 /// Refuses `labels` if they set any of `forbidden`, naming those.

@@ -248,11 +248,15 @@ impl Grant {
     /// each destination label of the request has a pattern (see [`keys::DESTINATION`]).
     #[must_use]
     pub fn covers(&self, right: Right, labels: &Labels) -> bool {
-        let names = |key: &&str| labels.get(key).is_none() || self.patterns.contains_key(*key);
         let matches = |(key, pattern): (&LabelKey, &Pattern)| {
             labels.get(key.as_str()).is_some_and(|value| pattern.matches(value))
         };
-        self.right == right && keys::DESTINATION.iter().all(names) && self.patterns.iter().all(matches)
+        self.right == right && self.mentions_destination(labels) && self.patterns.iter().all(matches)
+    }
+
+    fn mentions_destination(&self, labels: &Labels) -> bool {
+        let mentions = |key: &&str| labels.get(key).is_none() || self.patterns.contains_key(*key);
+        keys::DESTINATION.iter().all(mentions)
     }
 
     /// Whether some connection by the host name in `labels` would be covered, at whatever port: then the name may be
@@ -265,6 +269,7 @@ impl Grant {
         };
         self.right == Right::ClientConnect
             && self.patterns.contains_key(keys::SERVER_HOSTNAME)
+            && self.mentions_destination(labels)
             && self.patterns.iter().all(agrees)
     }
 

@@ -35,6 +35,11 @@ impl LabelKey {
         }
     }
 
+    /// A key of [`keys`], which are all of the right form.
+    pub(crate) fn reserved(key: &'static str) -> Self {
+        Self(key.into())
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {

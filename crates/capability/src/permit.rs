@@ -3,14 +3,16 @@
 use crate::address::{AddressScope, Cidr};
 use crate::constrain::{Capability, refuse_keys};
 use crate::keys;
-use crate::labels::Labels;
+use crate::labels::{LabelKey, Labels};
 use crate::refusal::Refusal;
-use crate::right::{ClientConnect, Right, RightKind, Side};
+use crate::right::{ClientConnect, Lookup, Right, RightKind, Side};
+use alloc::vec;
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 /// Proof that a handle may make one request by the right `R`. Only [`Capability::permit`] and
-/// [`Capability::permit_lookup`] make one.
+/// [`Capability::permit_lookup`] make one. The proof of a lookup is [`Lookup`] rather than [`ClientConnect`]: it says
+/// nothing about ports, so nobody may connect by it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Permit<R> {
     labels: Labels,
@@ -18,7 +20,7 @@ pub struct Permit<R> {
     right: PhantomData<R>,
 }
 
-impl<R: RightKind> Permit<R> {
+impl<R> Permit<R> {
     /// The labels of the handle and of the request together: what the request stands for.
     #[must_use]
     pub fn labels(&self) -> &Labels {
@@ -53,11 +55,11 @@ impl Capability {
     /// that nobody granted is not asked for.
     ///
     /// # Errors
-    /// As [`Capability::permit`]; [`Refusal::Label`] if `labels` hold no host name.
-    pub fn permit_lookup(&self, labels: &Labels) -> Result<Permit<ClientConnect>, Refusal> {
+    /// As [`Capability::permit`]; [`Refusal::Label`] naming [`keys::SERVER_HOSTNAME`] if there is no host name.
+    pub fn permit_lookup(&self, labels: &Labels) -> Result<Permit<Lookup>, Refusal> {
         let labels = self.request_set::<ClientConnect>(labels)?;
         if labels.get(keys::SERVER_HOSTNAME).is_none() {
-            return Err(Refusal::Label { keys: Vec::new() });
+            return Err(Refusal::Label { keys: vec![LabelKey::reserved(keys::SERVER_HOSTNAME)] });
         }
         if self.layers().all(|layer| layer.iter().any(|grant| grant.covers_lookup(&labels))) {
             Ok(Permit { labels, scope: AddressScope::default(), right: PhantomData })

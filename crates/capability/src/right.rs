@@ -72,6 +72,11 @@ rights! {
     Watch, 6, "watch", Out, "Follow the decisions.";
 }
 
+/// To ask for the addresses of a host name, as a type. It takes [`Right::ClientConnect`] and is less than that: see
+/// [`Capability::permit_lookup`](crate::Capability::permit_lookup).
+#[derive(Clone, Copy, Debug)]
+pub enum Lookup {}
+
 impl fmt::Display for Right {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
