@@ -1,0 +1,99 @@
+//! One connection to one address, and what a failed one says about the other end.
+//!
+//! The only place in the project where a connection to the outside is made.
+
+use capability::{LimitKind, Refusal, UnreachableCause};
+use rustix::io::Errno;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
+use tokio::net::TcpStream;
+
+/// Connects to `address` and takes the socket out of the runtime: connected, not blocking, closed on exec, and with the
+/// kernel's own defaults for everything that a guest may set.
+///
+/// # Authority
+/// The network of this process: whoever calls this has decided that the connection may be made.
+///
+/// # Errors
+/// See [`refusal_of`].
+pub(crate) async fn connect_ambient(address: SocketAddr) -> Result<OwnedFd, Refusal> {
+    if !is_one_host(address.ip()) {
+        return Err(Refusal::Unreachable { cause: UnreachableCause::AddressNotAvailable });
+    }
+    let connected = connect(address).await;
+    if let Err(error) = &connected {
+        tracing::debug!(%address, %error, "connect failed");
+    }
+    connected.map_err(|error| refusal_of(&error))
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the egress dials: the one place where a connection to the outside is made, to an address, never a name"
+)]
+async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
+    let stream = TcpStream::connect(address).await?;
+    if stream.local_addr()? == address {
+        // Nobody listens, but the kernel chose the port dialled as our own, and TCP let the socket connect to itself.
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(stream.into_std()?.into())
+}
+
+/// Whether an address stands for itself. Linux takes the unspecified address for loopback: a grant for `0.0.0.0` would
+/// be a grant for something else. An IPv4 address inside IPv6 is a second spelling of the address that was judged.
+fn is_one_host(address: IpAddr) -> bool {
+    !address.is_unspecified() && !address.is_multicast() && address.to_canonical() == address
+}
+
+/// What a failed connect says: the other end is out of reach, or this process is out of descriptors.
+fn refusal_of(error: &io::Error) -> Refusal {
+    match Errno::from_io_error(error) {
+        Some(Errno::MFILE | Errno::NFILE) => Refusal::Limit { limit: LimitKind::Descriptors },
+        _ => Refusal::Unreachable { cause: unreachable_cause(error) },
+    }
+}
+
+fn unreachable_cause(error: &io::Error) -> UnreachableCause {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => UnreachableCause::ConnectionRefused,
+        io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionAborted => UnreachableCause::ConnectionReset,
+        io::ErrorKind::TimedOut => UnreachableCause::TimedOut,
+        io::ErrorKind::HostUnreachable => UnreachableCause::HostUnreachable,
+        io::ErrorKind::NetworkUnreachable | io::ErrorKind::NetworkDown => UnreachableCause::NetworkUnreachable,
+        io::ErrorKind::AddrNotAvailable => UnreachableCause::AddressNotAvailable,
+        _ => match Errno::from_io_error(error) {
+            Some(Errno::HOSTDOWN) => UnreachableCause::HostUnreachable,
+            // A kernel without this family has no route either.
+            Some(Errno::AFNOSUPPORT | Errno::NONET) => UnreachableCause::NetworkUnreachable,
+            _ => UnreachableCause::Other,
+        },
+    }
+}
+
+/// The refusal that says most when every attempt of a dial failed: that we ran out of something (the dial might have
+/// succeeded), else that of the attempt that got furthest.
+pub(crate) fn most_telling(refusals: Vec<Refusal>) -> Refusal {
+    let other = Refusal::Unreachable { cause: UnreachableCause::Other };
+    // The first of equals, so that an address which was to be preferred speaks for the name.
+    refusals.into_iter().min_by_key(distance_from_telling).unwrap_or(other)
+}
+
+fn distance_from_telling(refusal: &Refusal) -> u8 {
+    let Refusal::Unreachable { cause } = refusal else {
+        return 0;
+    };
+    match cause {
+        UnreachableCause::ConnectionRefused => 1,
+        UnreachableCause::ConnectionReset => 2,
+        UnreachableCause::TimedOut => 3,
+        UnreachableCause::HostUnreachable => 4,
+        UnreachableCause::NetworkUnreachable => 5,
+        UnreachableCause::AddressNotAvailable => 6,
+        _ => 7,
+    }
+}
+
+#[cfg(test)]
+mod tests;

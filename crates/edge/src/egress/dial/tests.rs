@@ -1,0 +1,118 @@
+use super::*;
+use crate::testing::{NoDescriptors, alone, listen, saw_nobody};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Ipv6Addr, TcpStream as StdStream};
+
+fn unreachable(cause: UnreachableCause) -> Refusal {
+    Refusal::Unreachable { cause }
+}
+
+#[test]
+fn each_error_of_the_system_has_its_cause() {
+    for (errno, cause) in [
+        (Errno::CONNREFUSED, UnreachableCause::ConnectionRefused),
+        (Errno::CONNRESET, UnreachableCause::ConnectionReset),
+        (Errno::CONNABORTED, UnreachableCause::ConnectionReset),
+        (Errno::TIMEDOUT, UnreachableCause::TimedOut),
+        (Errno::HOSTUNREACH, UnreachableCause::HostUnreachable),
+        (Errno::HOSTDOWN, UnreachableCause::HostUnreachable),
+        (Errno::NETUNREACH, UnreachableCause::NetworkUnreachable),
+        (Errno::NETDOWN, UnreachableCause::NetworkUnreachable),
+        (Errno::NONET, UnreachableCause::NetworkUnreachable),
+        (Errno::AFNOSUPPORT, UnreachableCause::NetworkUnreachable),
+        (Errno::ADDRNOTAVAIL, UnreachableCause::AddressNotAvailable),
+        (Errno::ACCESS, UnreachableCause::Other),
+        (Errno::PERM, UnreachableCause::Other),
+        (Errno::NOBUFS, UnreachableCause::Other),
+        (Errno::INVAL, UnreachableCause::Other),
+    ] {
+        assert_eq!(refusal_of(&errno.into()), unreachable(cause), "{errno}");
+    }
+    assert_eq!(refusal_of(&io::Error::other("no number")), unreachable(UnreachableCause::Other));
+}
+
+#[test]
+fn running_out_of_descriptors_is_a_limit() {
+    let limit = Refusal::Limit { limit: LimitKind::Descriptors };
+    for errno in [Errno::MFILE, Errno::NFILE] {
+        assert_eq!(refusal_of(&errno.into()), limit, "{errno}");
+    }
+}
+
+#[test]
+fn the_attempt_that_got_furthest_speaks_for_all() {
+    use UnreachableCause::{ConnectionRefused, HostUnreachable, NetworkUnreachable, Other, TimedOut};
+    let limit = Refusal::Limit { limit: LimitKind::Descriptors };
+    let check = |causes: &[UnreachableCause], expected: UnreachableCause| {
+        let refusals = causes.iter().copied().map(unreachable).collect();
+        assert_eq!(most_telling(refusals), unreachable(expected), "{causes:?}");
+    };
+    check(&[NetworkUnreachable, ConnectionRefused], ConnectionRefused);
+    check(&[ConnectionRefused, NetworkUnreachable], ConnectionRefused);
+    check(&[HostUnreachable, TimedOut], TimedOut);
+    check(&[Other, NetworkUnreachable], NetworkUnreachable);
+    check(&[], Other);
+    assert_eq!(most_telling(vec![unreachable(ConnectionRefused), limit.clone()]), limit);
+}
+
+#[test]
+fn an_address_that_stands_for_another_is_not_dialled() {
+    alone(async {
+        let (_listener, address) = listen("127.0.0.1");
+        let mapped = Ipv4Addr::LOCALHOST.to_ipv6_mapped();
+        for other in [
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            Ipv6Addr::UNSPECIFIED.into(),
+            mapped.into(),
+            Ipv4Addr::new(224, 0, 0, 1).into(),
+        ] {
+            let dialled = connect_ambient(SocketAddr::new(other, address.port())).await;
+            assert_eq!(dialled.map(drop), Err(unreachable(UnreachableCause::AddressNotAvailable)), "{other}");
+        }
+    });
+}
+
+#[test]
+fn a_dialled_socket_is_connected_and_otherwise_untouched() {
+    alone(async {
+        for loopback in ["127.0.0.1", "::1"] {
+            let (listener, address) = listen(loopback);
+            let socket = connect_ambient(address).await.expect("somebody listens");
+            let flags = rustix::fs::fcntl_getfl(&socket).expect("it is open");
+            assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+            let flags = rustix::io::fcntl_getfd(&socket).expect("it is open");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+
+            let stream = StdStream::from(socket);
+            assert_eq!(stream.nodelay().ok(), Some(false));
+            let (mut peer, _) = listener.accept().expect("it is connected");
+            peer.write_all(b"hello").expect("the stream takes bytes");
+            stream.set_nonblocking(false).expect("the mode can be set");
+            let mut heard = [0; 5];
+            (&stream).read_exact(&mut heard).expect("the bytes arrive");
+            assert_eq!(&heard, b"hello");
+        }
+    });
+}
+
+#[test]
+fn a_port_where_nobody_listens_refuses() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        drop(listener);
+        assert_eq!(connect_ambient(address).await.map(drop), Err(unreachable(UnreachableCause::ConnectionRefused)));
+    });
+}
+
+#[test]
+fn a_process_without_descriptors_says_so() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        let no_descriptors = NoDescriptors::left();
+        let dialled = connect_ambient(address).await.map(drop);
+        drop(no_descriptors);
+        let limit = LimitKind::Descriptors;
+        assert_eq!(dialled, Err(Refusal::Limit { limit }));
+        assert!(saw_nobody(&listener));
+    });
+}
