@@ -67,8 +67,8 @@ pub(crate) fn serve() -> Result<ExitCode, Fault> {
         };
         tokio::select! {
             () = switchboard.serve() => {}
-            () = edge::egress::run(egress, edge::egress::EgressLimits::default()) => {}
-            () = edge::resolver::run(resolver, edge::resolver::ResolverLimits::default()) => {}
+            ended = edge::egress::run(egress, edge::egress::EgressLimits::default()) => ended.context("the egress ended")?,
+            ended = edge::resolver::run(resolver, edge::resolver::ResolverLimits::default()) => ended.context("the resolver ended")?,
         }
         Ok(ExitCode::SUCCESS)
     })

@@ -23,7 +23,7 @@ pub(crate) fn cat(flags: &CatFlags) -> Result<ExitCode, Fault> {
             return join(handle.connect(&labels).await?, flags.verbose);
         }
         let server = handle.serve(&labels).await?;
-        let connection = server.accept().await?.ok_or_else(|| anyhow!("the switchboard is gone"))?;
+        let connection = server.accept().await.ok_or_else(|| anyhow!("the switchboard is gone"))?;
         // One conversation: whoever comes next should not find us.
         drop(server);
         join(connection, flags.verbose)

@@ -30,7 +30,7 @@ pub(crate) fn watch(flags: &ListFlags) -> Result<ExitCode, Fault> {
     let labels = connect::labels(&flags.labels)?;
     block_on(async {
         let decisions = connect::open(&flags.socket).map_err(anyhow_of)?.watch(&labels).await?;
-        while let Some(decision) = decisions.next().await? {
+        while let Some(decision) = decisions.next().await {
             let line = match flags.format {
                 Format::Text => text_of_decision(&decision),
                 Format::Json => json_of_decision(&decision).to_string(),

@@ -1,13 +1,12 @@
-//! Where the log of a part goes: standard error, as much as `CORD_LOG` asks for (`warn` if it is not set).
+//! Where the log of a part goes: standard error, as much as `CORD_LOG` asks for.
 
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
 
 /// Starts logging. Called by the parts that run on their own, not by `cord run`: it has nothing to log.
+///
+/// `CORD_LOG` is `error`, `warn` (if it is not set), `info`, `debug` or `trace`.
+#[expect(clippy::disallowed_methods, reason = "the front door: how much is logged is this program's configuration")]
 pub(crate) fn start() {
-    let filter = EnvFilter::builder().with_default_directive(tracing::Level::WARN.into()).with_env_var("CORD_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.from_env_lossy())
-        .with_writer(std::io::stderr)
-        .with_target(false)
-        .init();
+    let level = std::env::var("CORD_LOG").ok().and_then(|name| name.parse().ok()).unwrap_or(Level::WARN);
+    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
 }

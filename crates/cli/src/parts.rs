@@ -6,6 +6,8 @@ use anyhow::{Context, anyhow};
 use capability::{Capability, Labels, keys};
 use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::process::ExitCode;
 use switchboard::Switchboard;
 use tokio::signal::unix::{SignalKind, signal};
@@ -34,7 +36,7 @@ pub(crate) fn switchboard(flags: &SwitchboardFlags) -> Result<ExitCode, Fault> {
     logging::start();
     let path = &flags.socket;
     block_on(async {
-        let listener = fdpass::listen(path).with_context(|| format!("cannot make the socket {}", path.display()))?;
+        let listener = listen(path).with_context(|| format!("cannot make the socket {}", path.display()))?;
         let switchboard = Switchboard::new(switchboard::Limits::default());
         let served = tokio::select! {
             ended = switchboard.accept(listener, Capability::root()) => ended.context("cannot accept any more"),
@@ -44,6 +46,21 @@ pub(crate) fn switchboard(flags: &SwitchboardFlags) -> Result<ExitCode, Fault> {
         let _ = std::fs::remove_file(path);
         served.map(|()| ExitCode::SUCCESS)
     })
+}
+
+/// Listens at `path`. A socket that a killed switchboard left there is taken away; one that answers is not.
+fn listen(path: &Path) -> io::Result<OwnedFd> {
+    match fdpass::listen(path) {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+        outcome => return outcome,
+    }
+    match fdpass::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path)?;
+            fdpass::listen(path)
+        }
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "a switchboard is there already")),
+    }
 }
 
 /// An ingress that pushes what it accepts to the server of these labels.
@@ -72,7 +89,10 @@ pub(crate) fn egress(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
     block_on(async {
         let target = connect::open(&flags.socket).map_err(anyhow_of)?.egress_start(&labels).await?;
         tokio::select! {
-            () = edge::egress::run(target, edge::egress::EgressLimits::default()) => Err(anyhow!("the switchboard is gone")),
+            ended = edge::egress::run(target, edge::egress::EgressLimits::default()) => {
+                ended.context("the egress ended")?;
+                Err(anyhow!("the switchboard is gone"))
+            }
             asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
         }
     })
@@ -85,7 +105,10 @@ pub(crate) fn resolver(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
     block_on(async {
         let target = connect::open(&flags.socket).map_err(anyhow_of)?.resolver_start(&labels).await?;
         tokio::select! {
-            () = edge::resolver::run(target, edge::resolver::ResolverLimits::default()) => Err(anyhow!("the switchboard is gone")),
+            ended = edge::resolver::run(target, edge::resolver::ResolverLimits::default()) => {
+                ended.context("the resolver ended")?;
+                Err(anyhow!("the switchboard is gone"))
+            }
             asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
         }
     })
