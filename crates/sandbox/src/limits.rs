@@ -24,7 +24,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { memory_bytes: None, table_entries: DEFAULT_TABLE_ENTRIES, count: DEFAULT_COUNT }
+        Limits {
+            memory_bytes: None,
+            table_entries: DEFAULT_TABLE_ENTRIES,
+            count: DEFAULT_COUNT,
+        }
     }
 }
 
@@ -50,7 +54,12 @@ impl GuestLimiter {
     /// Starts with nothing used.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        GuestLimiter { limits, memory_bytes: 0, table_entries: 0, refusal: None }
+        GuestLimiter {
+            limits,
+            memory_bytes: 0,
+            table_entries: 0,
+            refusal: None,
+        }
     }
 
     /// The last memory that was refused.
@@ -67,12 +76,7 @@ impl GuestLimiter {
 }
 
 impl ResourceLimiter for GuestLimiter {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        maximum: Option<usize>,
-    ) -> wasmtime::Result<bool> {
+    fn memory_growing(&mut self, current: usize, desired: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
         if maximum.is_some_and(|maximum| desired > maximum) {
             return Ok(false);
         }
@@ -80,7 +84,10 @@ impl ResourceLimiter for GuestLimiter {
         if let Some(limit_bytes) = self.limits.memory_bytes
             && wanted_bytes > limit_bytes
         {
-            self.refusal = Some(MemoryRefusal { wanted_bytes, limit_bytes });
+            self.refusal = Some(MemoryRefusal {
+                wanted_bytes,
+                limit_bytes,
+            });
             return Ok(false);
         }
         self.memory_bytes = wanted_bytes;
@@ -117,7 +124,10 @@ mod tests {
     use super::*;
 
     fn limiter(memory_bytes: u64) -> GuestLimiter {
-        GuestLimiter::new(Limits { memory_bytes: Some(memory_bytes), ..Limits::default() })
+        GuestLimiter::new(Limits {
+            memory_bytes: Some(memory_bytes),
+            ..Limits::default()
+        })
     }
 
     #[test]
@@ -126,7 +136,13 @@ mod tests {
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 30, None).unwrap());
         assert!(!limiter.memory_growing(30, 41, None).unwrap());
-        assert_eq!(limiter.refusal(), Some(MemoryRefusal { wanted_bytes: 101, limit_bytes: 100 }));
+        assert_eq!(
+            limiter.refusal(),
+            Some(MemoryRefusal {
+                wanted_bytes: 101,
+                limit_bytes: 100
+            })
+        );
         assert!(limiter.memory_growing(30, 40, None).unwrap());
         assert_eq!(limiter.memory_bytes(), 100);
     }
@@ -141,7 +157,10 @@ mod tests {
 
     #[test]
     fn tables_count_together() {
-        let mut limiter = GuestLimiter::new(Limits { table_entries: 10, ..Limits::default() });
+        let mut limiter = GuestLimiter::new(Limits {
+            table_entries: 10,
+            ..Limits::default()
+        });
         assert!(limiter.table_growing(0, 6, None).unwrap());
         assert!(!limiter.table_growing(0, 5, None).unwrap());
         assert!(limiter.table_growing(0, 4, None).unwrap());

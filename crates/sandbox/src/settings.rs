@@ -84,7 +84,10 @@ impl Settings {
     #[must_use]
     pub fn code_key(&self) -> String {
         let concurrency = self.concurrency;
-        format!("wasmtime-{ENGINE_VERSION}.{CODE_REVISION}-{}-concurrency-{concurrency}", std::env::consts::ARCH)
+        format!(
+            "wasmtime-{ENGINE_VERSION}.{CODE_REVISION}-{}-concurrency-{concurrency}",
+            std::env::consts::ARCH
+        )
     }
 }
 
@@ -179,7 +182,13 @@ mod tests {
 
     #[test]
     fn unknown_text_is_named() {
-        for bad in ["concurrency=maybe", "speed=9", "allocator=pool:0", "allocator=pool:", "on"] {
+        for bad in [
+            "concurrency=maybe",
+            "speed=9",
+            "allocator=pool:0",
+            "allocator=pool:",
+            "on",
+        ] {
             let refused = format!("concurrency=on,{bad}").parse::<Settings>().unwrap_err();
             assert_eq!(refused.part, bad);
         }
@@ -188,8 +197,14 @@ mod tests {
     #[test]
     fn the_code_key_follows_what_code_depends_on() {
         let default = Settings::default();
-        let pooled = Settings { allocator: Allocator::Pool { instances: 9 }, ..Settings::default() };
-        let plain = Settings { concurrency: Concurrency::Off, ..Settings::default() };
+        let pooled = Settings {
+            allocator: Allocator::Pool { instances: 9 },
+            ..Settings::default()
+        };
+        let plain = Settings {
+            concurrency: Concurrency::Off,
+            ..Settings::default()
+        };
         assert_eq!(default.code_key(), pooled.code_key());
         assert_ne!(default.code_key(), plain.code_key());
     }

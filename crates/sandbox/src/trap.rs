@@ -22,7 +22,10 @@ impl TrapReport {
     /// Takes apart what the engine returned from a call.
     #[must_use]
     pub fn of(error: &wasmtime::Error) -> TrapReport {
-        let all = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
+        let all = error
+            .downcast_ref::<WasmBacktrace>()
+            .map(WasmBacktrace::frames)
+            .unwrap_or_default();
         TrapReport {
             cause: cause(error),
             frames: all.iter().take(MAX_FRAMES).map(frame_name).collect(),
@@ -76,7 +79,11 @@ mod tests {
 
     #[test]
     fn left_out_calls_are_counted() {
-        let report = TrapReport { cause: "gone".into(), frames: vec!["a".into()], left_out: 3 };
+        let report = TrapReport {
+            cause: "gone".into(),
+            frames: vec!["a".into()],
+            left_out: 3,
+        };
         assert_eq!(report.to_string(), "gone\n    at a\n    and 3 more calls");
     }
 }

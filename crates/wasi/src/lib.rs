@@ -1,1 +1,26 @@
-//! wasi (skeleton).
+//! The WASI interfaces a guest sees, and running a guest with them: preview 0 and 1 modules, 0.2 and 0.3 components.
+//!
+//! The path through this crate: [`Linkers`] are made once for an engine and hold every interface. [`Program`] joins
+//! them with a guest's code and does all that is the same for every instance. [`Program::run`] makes one instance from
+//! a [`GuestSpec`] and runs it to its [`Exit`].
+//!
+//! Files, clocks, random numbers, arguments, environment and standard streams are wasmtime-wasi's. Sockets are ours:
+//! they never call `socket`, `connect` or `bind`, but ask the guest's [`client::Handle`]. A guest without one can reach
+//! nothing. What is refused goes to the guest as `access-denied` and to a [`DenialReport`] with the reason.
+//!
+//! Never here: `std::net` beyond its address types, configuration, and the switchboard's side of anything.
+
+mod exit;
+mod guest;
+mod imports;
+mod linkers;
+mod program;
+mod sockets;
+mod state;
+mod workdir;
+
+pub use exit::{Exit, RunError};
+pub use guest::{Access, GuestSpec, Stdio, Volume};
+pub use linkers::{LinkError, Linkers};
+pub use program::Program;
+pub use sockets::{Action, Denial, DenialCause, DenialReport};

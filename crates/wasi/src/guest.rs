@@ -1,0 +1,106 @@
+//! What one guest is given: the whole of its authority, as a value.
+
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use sandbox::Limits;
+use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
+
+use crate::exit::RunError;
+use crate::sockets::DenialReport;
+use crate::workdir;
+
+/// Everything that one guest gets.
+#[derive(Debug)]
+pub struct GuestSpec {
+    /// Its arguments; the first is its own name.
+    pub args: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// The directories it sees.
+    pub volumes: Vec<Volume>,
+    /// Where relative paths begin: a path inside a volume, as the guest sees it.
+    pub workdir: Option<String>,
+    /// Its standard streams.
+    pub stdio: Stdio,
+    /// How much of the machine it may use.
+    pub limits: Limits,
+    /// When it is ended, counted from its start. `None`: never.
+    pub deadline: Option<Duration>,
+    /// Its way to the network. `None`: it has none.
+    pub network: Option<client::Handle>,
+    /// Who is told what was refused.
+    pub report: Arc<dyn DenialReport>,
+}
+
+/// A directory that a guest sees.
+#[derive(Debug)]
+pub struct Volume {
+    /// The directory, already open (`O_PATH` is enough).
+    pub dir: OwnedFd,
+    /// Where the guest sees it.
+    pub guest_path: String,
+    /// What the guest may do in it.
+    pub access: Access,
+}
+
+/// What a guest may do in a volume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read only; every attempt to write fails with "operation not permitted".
+    ReadOnly,
+    /// Read and write.
+    ReadWrite,
+}
+
+/// A guest's standard streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stdio {
+    /// Those of this process.
+    Inherit,
+    /// Nothing to read, and what is written is lost.
+    Null,
+}
+
+impl GuestSpec {
+    /// Sets up the part of the guest's world that wasmtime-wasi provides.
+    pub(crate) fn context(&self) -> Result<WasiCtxBuilder, RunError> {
+        let mut context = WasiCtxBuilder::new();
+        // One guest has one thread to itself: handing file operations to another one only costs time.
+        context.allow_blocking_current_thread(true);
+        context.args(&self.args).envs(&self.env);
+        if self.stdio == Stdio::Inherit {
+            context.inherit_stdio();
+        }
+        for volume in &self.volumes {
+            add_volume(&mut context, &volume.dir, &volume.guest_path, volume.access)?;
+        }
+        if let Some(path) = &self.workdir {
+            workdir::add(&mut context, self, path)?;
+        }
+        Ok(context)
+    }
+}
+
+/// Gives the guest a directory by its descriptor.
+pub(crate) fn add_volume(
+    context: &mut WasiCtxBuilder,
+    dir: &OwnedFd,
+    guest_path: &str,
+    access: Access,
+) -> Result<(), RunError> {
+    let permissions = match access {
+        Access::ReadOnly => FsPerms::ReadOnly,
+        Access::ReadWrite => FsPerms::ReadWrite,
+    };
+    // wasmtime-wasi opens directories by name only. This name is the descriptor, so nothing can be exchanged under it.
+    let name = format!("/proc/self/fd/{}", dir.as_raw_fd());
+    match context.preopened_dir(name, guest_path, permissions) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let reason = error.root_cause().to_string();
+            Err(RunError::Volume { guest_path: guest_path.to_owned(), reason })
+        }
+    }
+}

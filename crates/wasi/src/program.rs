@@ -1,0 +1,208 @@
+//! A guest ready to be run: decides what kind it is, and runs an instance of it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use sandbox::{Code, GuestLimiter, Ticker};
+use wasmtime::component::{Component, InstancePre, ResourceTable};
+use wasmtime::{ExternType, Module, Store};
+use wasmtime_wasi::{WasiCtxBuilder, p2, p3};
+
+use crate::exit::{Exit, RunError};
+use crate::guest::GuestSpec;
+use crate::imports::{self, Line};
+use crate::linkers::{LinkError, Linkers};
+use crate::sockets::Network;
+use crate::state::{ComponentState, ModuleState};
+
+/// The interface of a command.
+const RUN: &str = "wasi:cli/run";
+
+/// The function of a command module.
+const START: &str = "_start";
+
+/// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
+const MEMORY_MINIMUM: &str = "memory minimum size";
+
+/// A guest joined with its interfaces. Running it makes an instance; any number may run from one program.
+pub struct Program {
+    engine: sandbox::Engine,
+    kind: Kind,
+}
+
+/// What there is to call.
+enum Kind {
+    Module(wasmtime::InstancePre<ModuleState>),
+    Wasi02(p2::bindings::CommandPre<ComponentState>),
+    Wasi03(p3::bindings::CommandPre<ComponentState>),
+}
+
+impl Program {
+    /// Joins `code` with its interfaces.
+    ///
+    /// # Errors
+    ///
+    /// The guest is no command, or imports what is not provided; all such imports are named.
+    pub fn new(linkers: &Linkers, code: &Code) -> Result<Program, LinkError> {
+        let kind = match code {
+            Code::Module(module) => join_module(linkers, module)?,
+            Code::Component(component) => join_component(linkers, component)?,
+        };
+        Ok(Program { engine: linkers.engine().clone(), kind })
+    }
+
+    /// Runs one instance until it ends or its deadline comes. Must be called inside a tokio runtime with time and I/O.
+    ///
+    /// # Errors
+    ///
+    /// The instance could not be started; whatever the guest does afterwards is an [`Exit`].
+    pub async fn run(&self, spec: GuestSpec) -> Result<Exit, RunError> {
+        let Some(deadline) = spec.deadline else { return self.run_to_end(spec).await };
+        // While the guest computes, the ticker makes it yield, so that the timer below gets a turn.
+        let _ticker = Ticker::start(&self.engine).map_err(RunError::Ticker)?;
+        within(deadline, self.run_to_end(spec)).await
+    }
+
+    async fn run_to_end(&self, spec: GuestSpec) -> Result<Exit, RunError> {
+        let exit = match &self.kind {
+            Kind::Module(pre) => self.run_module(pre, &spec).await,
+            Kind::Wasi02(pre) => self.run_0_2(pre, spec).await,
+            Kind::Wasi03(pre) => self.run_0_3(pre, spec).await,
+        };
+        // If standard output is gone there is nobody to tell.
+        let _ = std::io::stdout().flush();
+        exit
+    }
+
+    async fn run_module(&self, pre: &wasmtime::InstancePre<ModuleState>, spec: &GuestSpec) -> Result<Exit, RunError> {
+        let state = ModuleState { limiter: GuestLimiter::new(spec.limits), wasi: spec.context()?.build_p1() };
+        let mut store = self.store(state, |state| &mut state.limiter);
+        let run = async {
+            let instance = pre.instantiate_async(&mut store).await?;
+            let start = instance.get_typed_func::<(), ()>(&mut store, START)?;
+            start.call_async(&mut store, ()).await
+        };
+        match run.await {
+            Ok(()) => Ok(Exit::Code(0)),
+            Err(error) => ended(&error, &store.data().limiter),
+        }
+    }
+
+    async fn run_0_2(&self, pre: &p2::bindings::CommandPre<ComponentState>, spec: GuestSpec) -> Result<Exit, RunError> {
+        let mut store = self.store(component_state(spec)?, |state| &mut state.limiter);
+        let run = async {
+            let command = pre.instantiate_async(&mut store).await?;
+            command.wasi_cli_run().call_run(&mut store).await
+        };
+        finish(run.await, store).await
+    }
+
+    async fn run_0_3(&self, pre: &p3::bindings::CommandPre<ComponentState>, spec: GuestSpec) -> Result<Exit, RunError> {
+        let mut store = self.store(component_state(spec)?, |state| &mut state.limiter);
+        let run = async {
+            let command = pre.instantiate_async(&mut store).await?;
+            store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await?
+        };
+        finish(run.await, store).await
+    }
+
+    fn store<T: Send + 'static>(&self, state: T, limiter: fn(&mut T) -> &mut GuestLimiter) -> Store<T> {
+        let mut store = Store::new(self.engine.wasmtime(), state);
+        store.limiter(move |state| limiter(state));
+        // Only a ticker moves the epoch; without one this is never reached.
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        store
+    }
+}
+
+fn component_state(spec: GuestSpec) -> Result<ComponentState, RunError> {
+    let wasi = spec.context()?.build();
+    Ok(ComponentState {
+        limiter: GuestLimiter::new(spec.limits),
+        wasi,
+        network: Network::new(spec.network, spec.report),
+        table: ResourceTable::new(),
+    })
+}
+
+/// Lets what the guest has written go out, then says how it ended.
+async fn finish(returned: wasmtime::Result<Result<(), ()>>, store: Store<ComponentState>) -> Result<Exit, RunError> {
+    let exit = match returned {
+        Ok(Ok(())) => Ok(Exit::Code(0)),
+        Ok(Err(())) => Ok(Exit::Code(1)),
+        Err(error) => ended(&error, &store.data().limiter),
+    };
+    let ComponentState { network, table, .. } = store.into_data();
+    drop(table);
+    network.finish().await;
+    exit
+}
+
+/// Tells a guest that could not start for want of memory from one that failed by itself.
+fn ended(error: &wasmtime::Error, limiter: &GuestLimiter) -> Result<Exit, RunError> {
+    match limiter.refusal() {
+        Some(refusal) if error.to_string().contains(MEMORY_MINIMUM) => Err(RunError::Memory(refusal)),
+        _ => Ok(Exit::of(error)),
+    }
+}
+
+async fn within(deadline: Duration, run: impl Future<Output = Result<Exit, RunError>>) -> Result<Exit, RunError> {
+    tokio::time::timeout(deadline, run).await.unwrap_or(Ok(Exit::TimedOut))
+}
+
+fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
+    let linker = linkers.module()?;
+    let pre = linker.instantiate_pre(module).map_err(|error| {
+        let names = missing_module_imports(linkers, linker, module);
+        if names.is_empty() { LinkError::unfit(&error) } else { LinkError::Missing { names } }
+    })?;
+    match module.get_export(START) {
+        Some(ExternType::Func(start)) if start.params().len() == 0 && start.results().len() == 0 => {}
+        _ => return Err(LinkError::NoStart),
+    }
+    Ok(Kind::Module(pre))
+}
+
+/// A module's linker only answers together with a store, so this is for the error path.
+fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleState>, module: &Module) -> Vec<String> {
+    let limiter = GuestLimiter::new(sandbox::Limits::default());
+    let state = ModuleState { limiter, wasi: WasiCtxBuilder::new().build_p1() };
+    let mut store = Store::new(linkers.engine().wasmtime(), state);
+    module
+        .imports()
+        .filter(|import| linker.get_by_import(&mut store, import).is_none())
+        .map(|import| format!("{}::{}", import.module(), import.name()))
+        .collect()
+}
+
+fn join_component(linkers: &Linkers, component: &Component) -> Result<Kind, LinkError> {
+    let engine = linkers.engine().wasmtime();
+    let ty = component.component_type();
+    let missing: Vec<String> = ty
+        .imports(engine)
+        .map(|(name, _)| name)
+        .filter(|name| !imports::is_provided(name))
+        .map(str::to_owned)
+        .collect();
+    if !missing.is_empty() {
+        return Err(LinkError::Missing { names: missing });
+    }
+    let run = ty.exports(engine).find_map(|(name, _)| match imports::interface(name) {
+        Some((RUN, line)) => Some(line),
+        _ => None,
+    });
+    let uses_0_3 = |name: &str| matches!(imports::interface(name), Some((_, Line::V0_3)));
+    let any_0_3 = run == Some(Line::V0_3) || ty.imports(engine).any(|(name, _)| uses_0_3(name));
+    if any_0_3 && linkers.engine().settings().concurrency == sandbox::Concurrency::Off {
+        return Err(LinkError::NoConcurrency);
+    }
+    let linker = if any_0_3 { linkers.wasi_0_3()? } else { linkers.wasi_0_2()? };
+    let unfit = |error: wasmtime::Error| LinkError::unfit(&error);
+    let pre: InstancePre<ComponentState> = linker.instantiate_pre(component).map_err(unfit)?;
+    match run {
+        Some(Line::V0_2) => p2::bindings::CommandPre::new(pre).map(Kind::Wasi02).map_err(unfit),
+        Some(Line::V0_3) => p3::bindings::CommandPre::new(pre).map(Kind::Wasi03).map_err(unfit),
+        None => Err(LinkError::NoRun),
+    }
+}

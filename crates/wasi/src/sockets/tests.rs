@@ -1,0 +1,114 @@
+//! Tests of the sockets against real kernel sockets and the real client; only the switchboard at its far end is a fake.
+
+mod connection;
+mod network;
+mod tcp;
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Mutex};
+
+use capability::{Labels, Refusal, UnreachableCause};
+use channel::Channel;
+use protocol::message::{Failure, Request, RequestBody, Response, ResponseBody};
+use tokio::task::JoinSet;
+
+use crate::sockets::denial::{Denial, DenialReport};
+use crate::sockets::network::Network;
+
+/// What the fake switchboard answers.
+type Answer = (ResponseBody, Option<OwnedFd>);
+
+/// Denials, as they came.
+#[derive(Debug, Default)]
+struct Denials(Mutex<Vec<String>>);
+
+impl DenialReport for Denials {
+    fn denied(&self, denial: Denial) {
+        self.0.lock().unwrap().push(denial.to_string());
+    }
+}
+
+/// A guest's network with a fake switchboard at the other end.
+struct World {
+    network: Network,
+    denials: Arc<Denials>,
+    /// The requests, as `connect network=outside server_port=22 ...` or `resolve ...`.
+    asked: Arc<Mutex<Vec<String>>>,
+    _switchboard: JoinSet<()>,
+}
+
+impl World {
+    /// A world whose switchboard answers a request, told by its text, with what `answer` says.
+    fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> World {
+        let (near, far) = fdpass::pair().unwrap();
+        let channel: Channel<Request, Response> = Channel::new(far).unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let mut switchboard = JoinSet::new();
+        let record = Arc::clone(&asked);
+        switchboard.spawn(async move {
+            while let Ok(Some((Request { id, body }, _))) = channel.receive().await {
+                let request = text(&body);
+                record.lock().unwrap().push(request.clone());
+                let (body, descriptor) = answer(&request);
+                let descriptor = descriptor.as_ref().map(std::os::fd::AsFd::as_fd);
+                channel.send(&Response { id, body }, descriptor).await.unwrap();
+            }
+        });
+        let denials = Arc::new(Denials::default());
+        let handle = client::Handle::new(near).unwrap();
+        let network = Network::new(Some(handle), Arc::clone(&denials) as _);
+        World { network, denials, asked, _switchboard: switchboard }
+    }
+
+    /// A guest without a network.
+    fn without_network() -> World {
+        let denials = Arc::new(Denials::default());
+        let network = Network::new(None, Arc::clone(&denials) as _);
+        World { network, denials, asked: Arc::default(), _switchboard: JoinSet::new() }
+    }
+
+    fn denials(&self) -> Vec<String> {
+        self.denials.0.lock().unwrap().clone()
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+fn text(body: &RequestBody) -> String {
+    let (name, labels) = match body {
+        RequestBody::ClientConnect(labels) => ("connect", labels),
+        RequestBody::Resolve(labels) => ("resolve", labels),
+        other => panic!("a guest never asks to {}", other.name()),
+    };
+    labels.iter().fold(name.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
+}
+
+fn refused(refusal: Refusal) -> Answer {
+    (ResponseBody::Failed(Failure::Refused(refusal)), None)
+}
+
+fn unreachable(cause: UnreachableCause) -> Answer {
+    refused(Refusal::Unreachable { cause })
+}
+
+fn connected(socket: impl Into<OwnedFd>, labels: &[(&str, &str)]) -> Answer {
+    let labels = Labels::try_from_pairs(labels.iter().copied()).unwrap();
+    (ResponseBody::Connected(labels), Some(socket.into()))
+}
+
+/// Answers with one end of a socket pair, whose other end nobody keeps.
+fn any_pair() -> Answer {
+    connected(UnixStream::pair().unwrap().0, &[])
+}
+
+fn addresses(addresses: &[&str]) -> Answer {
+    (ResponseBody::Addresses(addresses.iter().map(|address| address.parse().unwrap()).collect()), None)
+}
+
+fn at(address: &str) -> SocketAddr {
+    address.parse().unwrap()
+}
