@@ -206,3 +206,13 @@ fn join_component(linkers: &Linkers, component: &Component) -> Result<Kind, Link
         None => Err(LinkError::NoRun),
     }
 }
+
+impl std::fmt::Debug for Program {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Module(_) => "Program(module)",
+            Kind::Wasi02(_) => "Program(WASI 0.2)",
+            Kind::Wasi03(_) => "Program(WASI 0.3)",
+        })
+    }
+}

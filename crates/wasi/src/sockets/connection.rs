@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::io::Interest;
@@ -109,7 +110,7 @@ impl Connection {
         });
         let result = match through_tokio {
             Err(_) if !asked => self.receive_now(max),
-            result => result.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+            result => result.map_err(errno_of),
         };
         match result {
             Ok(data) => Ok(Some(data)),
@@ -132,10 +133,10 @@ impl Connection {
     async fn readable(&self) {
         while self.is_reading() {
             let Ok(mut guard) = self.fd.readable().await else { return };
-            // Readiness may be from before the last read.
-            let mut byte = [0u8];
-            match rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK) {
-                Err(Errno::AGAIN) => guard.clear_ready(),
+            // Readiness may be from before the last read. (Reading ahead would take an error away from the guest.)
+            let mut socket = [PollFd::new(self, PollFlags::IN)];
+            match rustix::event::poll(&mut socket, Some(&Timespec::default())) {
+                Ok(0) => guard.clear_ready(),
                 _ => return,
             }
         }
@@ -167,7 +168,7 @@ impl Connection {
             let sent = self.fd.async_io(Interest::WRITABLE, |_| self.send(&data).map_err(io::Error::from)).await;
             match sent {
                 Ok(count) => drop(data.split_to(count)),
-                Err(error) => return Err(Errno::from_io_error(&error).unwrap_or(Errno::IO)),
+                Err(error) => return Err(errno_of(error)),
             }
         }
         Ok(())
@@ -212,6 +213,14 @@ fn watched(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
 impl AsFd for Connection {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// tokio says "would block" in its own words; everything else is the kernel's.
+fn errno_of(error: io::Error) -> Errno {
+    match error.kind() {
+        io::ErrorKind::WouldBlock => Errno::AGAIN,
+        _ => Errno::from_io_error(&error).unwrap_or(Errno::IO),
     }
 }
 

@@ -179,7 +179,7 @@ mod tests {
             check(invalid, Name::Invalid);
         }
         check(&"a".repeat(64), Name::Invalid);
-        check(&"a.".repeat(127), Name::Invalid);
+        check(&"a.".repeat(128), Name::Invalid);
     }
 
     #[test]
