@@ -71,7 +71,7 @@ async fn serve(handle: OwnedFd) -> Result<(), Box<dyn std::error::Error>> {
     drop(edges);
     tokio::select! {
         () = board.serve() => {}
-        () = egress::run(target, EgressLimits::default()) => {}
+        ended = egress::run(target, EgressLimits::default()) => ended?,
     }
     Ok(())
 }

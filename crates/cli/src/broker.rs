@@ -51,7 +51,7 @@ fn constraint(plan: &RunPlan) -> anyhow::Result<Constraint> {
 pub(crate) fn serve() -> Result<ExitCode, Fault> {
     logging::start();
     let socket = fdpass::take_stdin()
-        .map_err(|_| Fault::Ours(anyhow!("cord broker is started by cord run, with a socket as its standard input")))?;
+        .context("cord broker is started by cord run, with a socket as its standard input")?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
         switchboard.open(Capability::root(), socket).context("cannot open the handle")?;

@@ -6,6 +6,7 @@ use crate::connect;
 use anyhow::{Context, anyhow};
 use client::Connection;
 use manifest::flags::CatFlags;
+use rustix::event::{PollFd, PollFlags};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
@@ -45,6 +46,12 @@ fn join(connection: Connection, verbose: bool) -> anyhow::Result<ExitCode> {
         let _ = writing.shutdown(Shutdown::Write);
     });
     copy(&mut socket, &mut io::stdout().lock()).context("the connection broke")?;
+    // The other end sends no more but may still read. Both directions are done, and the kernel says so, when either it
+    // has closed altogether or standard input has ended.
+    let mut hang_up = [PollFd::new(&socket, PollFlags::empty())];
+    while hang_up.iter().all(|fd| fd.revents().is_empty()) {
+        rustix::io::retry_on_intr(|| rustix::event::poll(&mut hang_up, None)).context("cannot wait for the end")?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 

@@ -26,10 +26,12 @@ impl TrapReport {
             .downcast_ref::<WasmBacktrace>()
             .map(WasmBacktrace::frames)
             .unwrap_or_default();
+        // Numbers of functions tell nobody anything: a guest without names is told without calls.
+        let told = if all.iter().any(|frame| frame.func_name().is_some()) { all } else { &[] };
         TrapReport {
             cause: cause(error),
-            frames: all.iter().take(MAX_FRAMES).map(frame_name).collect(),
-            left_out: all.len().saturating_sub(MAX_FRAMES),
+            frames: told.iter().take(MAX_FRAMES).map(frame_name).collect(),
+            left_out: told.len().saturating_sub(MAX_FRAMES),
         }
     }
 }

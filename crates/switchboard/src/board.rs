@@ -80,12 +80,11 @@ impl Board {
     /// Hands an event to the core and carries out all that comes of it. `descriptor` is what came with the event.
     pub(crate) fn apply(self: &Arc<Self>, event: Event, descriptor: Option<OwnedFd>) {
         let mut state = self.lock();
-        let now = self.now();
         let mut descriptor = Descriptor::new(descriptor);
         let mut events = VecDeque::from([event]);
         let mut effects: Vec<Effect> = Vec::new();
         while let Some(event) = events.pop_front() {
-            state.core.handle(event, now, &mut effects);
+            state.core.handle(event, self.now(), &mut effects);
             for effect in effects.drain(..) {
                 events.extend(state.carry_out(self, effect, &mut descriptor));
             }
