@@ -36,8 +36,8 @@ mod listener;
 mod watch;
 
 pub use error::{ReceiveError, SendError};
-pub use watch::register;
 pub use listener::Listener;
+pub use watch::register;
 
 use protocol::{DecodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message};
 use std::fmt;
