@@ -1,9 +1,12 @@
 //! Opens many connections at once: all are begun before any is waited for.
 //!
-//! `many HOST PORT COUNT`, where HOST is an IP address of an echo server.
+//! `many HOST PORT COUNT [--rounds]`, where HOST is an IP address of an echo server.
 //!
 //! Then a line is sent on each and read back, while all are open. Prints `N of COUNT connected, M echoed`; exit code 1
 //! if any is missing, after one line on standard error for each kind of failure.
+//!
+//! With `--rounds` it prints `ready`, does so once for each line of standard input, and after each prints `round N over`
+//! when the connections are closed: tests count descriptors in between.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -23,14 +26,35 @@ struct Connection {
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [host, port, count] = arguments.as_slice() else {
-        eprintln!("usage: many HOST PORT COUNT");
-        return ExitCode::from(2);
+    let (host, port, count, by_rounds) = match arguments.as_slice() {
+        [host, port, count] => (host, port, count, false),
+        [host, port, count, flag] if flag == "--rounds" => (host, port, count, true),
+        _ => {
+            eprintln!("usage: many HOST PORT COUNT [--rounds]");
+            return ExitCode::from(2);
+        }
     };
     let host: IpAddr = host.parse().expect("HOST is an IP address");
     let address = SocketAddr::new(host, port.parse().expect("PORT is a number up to 65535"));
     let count: usize = count.parse().expect("COUNT is a number");
 
+    let complete = if by_rounds { rounds(address, count) } else { round(address, count) };
+    if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A round for each line of standard input. Whether all were complete.
+fn rounds(address: SocketAddr, count: usize) -> bool {
+    println!("ready");
+    let mut complete = true;
+    for (index, _) in std::io::stdin().lines().map_while(Result::ok).enumerate() {
+        complete &= round(address, count);
+        println!("round {} over", index + 1);
+    }
+    complete
+}
+
+/// Opens all, uses all, closes all. Whether none was missing.
+fn round(address: SocketAddr, count: usize) -> bool {
     let begun: Vec<_> = (0..count).map(|_| begin(address)).collect();
     let finished: Vec<_> = begun.into_iter().map(|socket| socket.and_then(finish)).collect();
     let mut failures: BTreeMap<&str, usize> = BTreeMap::new();
@@ -44,7 +68,7 @@ fn main() -> ExitCode {
     for (name, times) in failures {
         eprintln!("{times} times {name}");
     }
-    if connections.len() == count && echoed == count { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    connections.len() == count && echoed == count
 }
 
 fn begin(address: SocketAddr) -> Result<TcpSocket, ErrorCode> {

@@ -1,0 +1,55 @@
+//! Where the programs under test are: what `cargo xtask test` says, else where cargo puts them.
+
+use std::path::{Path, PathBuf};
+
+/// The program `cord`.
+#[must_use]
+pub fn cord() -> PathBuf {
+    existing("CORD_BIN", || target().join("debug/cord"))
+}
+
+/// The program `cord-compile`, which `cord` finds beside itself.
+#[must_use]
+pub fn compiler() -> PathBuf {
+    present(cord().with_file_name("cord-compile"))
+}
+
+/// The guest of this name, `hello.wasm` for example.
+#[must_use]
+pub fn guest(name: &str) -> PathBuf {
+    present(guests().join(name))
+}
+
+/// A real OpenSSH server.
+#[must_use]
+pub fn sshd() -> PathBuf {
+    existing("CORD_SSHD", || PathBuf::from("/usr/sbin/sshd"))
+}
+
+/// The compile cache that tests share which are not about the cache.
+#[must_use]
+pub fn shared_cache() -> PathBuf {
+    guests().with_file_name("test-cache")
+}
+
+fn guests() -> PathBuf {
+    existing("CORD_GUESTS", || target().join("guests"))
+}
+
+fn existing(variable: &str, default: impl FnOnce() -> PathBuf) -> PathBuf {
+    present(environment(variable).map_or_else(default, PathBuf::from))
+}
+
+fn present(path: PathBuf) -> PathBuf {
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds and names it", path.display());
+    path
+}
+
+fn target() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).with_file_name("target")
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests read the environment")]
+fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}

@@ -1,0 +1,35 @@
+//! End-to-end tests: real programs, a folder of its own for each test. What goes where:
+//!
+//! | module | about |
+//! |---|---|
+//! | `banner` | the program that started it all, in Rust, C and Python, against a real sshd |
+//! | `refusals` | what is not granted: the hint, the guest's exit code, and that nothing goes out |
+//! | `names` | connecting by name, and where a name may not lead |
+//! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
+//! | `many` | hundreds of connections at once, and descriptors afterwards |
+//! | `sockets` | every call of `wasi:sockets` 0.2 |
+//! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
+//! | `bad_input` | what is wrong is told in one line, with the right exit code |
+//! | `cache` | compiled code: reused when sound, made anew when not |
+//! | `binary` | what is linked into the programs, and what is not |
+//! | `flower` | the switchboard as Flower had it, through a handle |
+//! | `hostile_wire` | bytes that are no message |
+//! | `switchboard_parts` | `cord switchboard`, `ingress`, `egress`, `resolver`, `cat`, `ls`, `watch` |
+//!
+//! A fixed bug gets a test named by its issue, in the module it belongs to.
+#![forbid(unsafe_code)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+mod bad_input;
+mod banner;
+mod binary;
+mod broker;
+mod cache;
+mod cli_flags;
+mod flower;
+mod hostile_wire;
+mod many;
+mod names;
+mod refusals;
+mod sockets;
+mod switchboard_parts;
