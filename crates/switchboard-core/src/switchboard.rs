@@ -17,7 +17,7 @@ use alloc::vec::Vec;
 use capability::{Capability, Permit, Refusal, right};
 use core::time::Duration;
 use in_flight::{InFlight, Made, Waiting};
-use protocol::message::{Call, CallId, RequestId, TargetKind};
+use protocol::message::{CallId, RequestId, TargetKind};
 
 /// All state of a switchboard.
 #[derive(Debug)]
@@ -134,10 +134,7 @@ impl Switchboard {
         for in_flight in closed.requests.into_values() {
             self.accounts.release(closed.account, Resource::Requests);
             match in_flight.waiting {
-                Waiting::Call(waiting) => {
-                    self.forget_call(&waiting);
-                    effects.push(Effect::Call { target: waiting.target, call: Call::Cancel { id: waiting.call } });
-                }
+                Waiting::Call(waiting) => self.cancel(&waiting, effects),
                 // Its other end will never arrive.
                 Waiting::Made(made) => {
                     effects.push(made.close());

@@ -76,11 +76,12 @@ impl Switchboard {
         }
     }
 
-    /// Takes a call out whose asker is gone.
-    pub(super) fn forget_call(&mut self, waiting: &WaitingCall) {
+    /// Tells the target of a call that its asker is gone, if the target is not gone too.
+    pub(super) fn cancel(&mut self, waiting: &WaitingCall, effects: &mut Vec<Effect>) {
         self.calls.remove(&waiting.call);
         if let Some(target) = self.targets.get_mut(&waiting.target) {
             target.calls.remove(&waiting.call);
+            effects.push(Effect::Call { target: waiting.target, call: Call::Cancel { id: waiting.call } });
         }
     }
 
