@@ -32,7 +32,6 @@ mod failure;
 mod grant;
 mod labels;
 pub mod message;
-mod pages;
 mod request;
 mod response;
 #[expect(
@@ -48,4 +47,3 @@ pub use codec::{
     DecodeError, EncodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, MalformedMessage, Message, RefusedRequest,
 };
 pub use failure::ErrorCode;
-pub use pages::listing_pages;

@@ -64,8 +64,7 @@ fn from_wire(body: WireBody) -> Result<ResponseBody, MalformedMessage> {
     })
 }
 
-/// A target as the wire has it.
-pub(crate) fn target_to_wire(target: &TargetInfo) -> wire::Target {
+fn target_to_wire(target: &TargetInfo) -> wire::Target {
     let kind = match target.kind {
         TargetKind::Server => wire::TargetKind::Server,
         TargetKind::Egress => wire::TargetKind::Egress,

@@ -7,8 +7,8 @@ mod arbitrary;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use protocol::message::{Call, Decision, Reply, Request, RequestId, Response, ResponseBody};
-use protocol::{MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message, listing_pages};
+use protocol::message::{Call, Decision, Reply, Request, Response};
+use protocol::{MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message};
 use std::fmt::Debug;
 
 fn comes_back<M: Message + PartialEq + Debug>(message: &M) -> Result<(), TestCaseError> {
@@ -94,25 +94,5 @@ proptest! {
             bytes.truncate(cut.index(bytes.len()));
         }
         all_decode_soundly(&bytes)?;
-    }
-
-    #[test]
-    fn a_long_listing_arrives_whole_in_pages_that_fit(
-        some in vec(arbitrary::target(), 0..20),
-        times in 1..200_usize,
-    ) {
-        let targets: Vec<_> = some.iter().cycle().take(some.len() * times).cloned().collect();
-        let pages = listing_pages(RequestId(u64::MAX), targets.clone());
-        let mut listed = Vec::new();
-        let count = pages.len();
-        for (index, page) in pages.into_iter().enumerate() {
-            prop_assert!(page.encode().is_ok());
-            let ResponseBody::Listing { targets, last } = page.body else {
-                return Err(TestCaseError::fail("not a listing"));
-            };
-            prop_assert_eq!(last, index + 1 == count);
-            listed.extend(targets);
-        }
-        prop_assert_eq!(listed, targets);
     }
 }
