@@ -37,7 +37,7 @@ mod watch;
 
 pub use error::{ReceiveError, SendError};
 pub use listener::Listener;
-pub use watch::register;
+use watch::register;
 
 use protocol::{DecodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message};
 use std::fmt;

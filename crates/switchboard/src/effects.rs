@@ -69,9 +69,9 @@ impl State {
             }
             Effect::Call { target, call } => return self.call(target, &call),
             Effect::PassOn { handle, id, labels } => {
-                let outcome = came.take().and_then(|socket| {
-                    self.answer(board, handle, id, ResponseBody::Connected(labels), Some(socket))
-                });
+                let outcome = came
+                    .take()
+                    .and_then(|socket| self.answer(board, handle, id, ResponseBody::Connected(labels), Some(socket)));
                 if let Err(cause) = outcome {
                     self.tell(board, handle, id, ResponseBody::Failed(Failure::from(cause)));
                 }

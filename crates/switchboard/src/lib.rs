@@ -32,11 +32,11 @@ pub use switchboard_core::{Allowance, Limits};
 
 use board::Board;
 use capability::{Capability, Refusal};
+use channel::Listener;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::Interest;
 
 /// How long accepting pauses when the process or the system is out of descriptors: those who connect wait in the
 /// kernel's backlog meanwhile.
@@ -91,22 +91,20 @@ impl Switchboard {
     /// # Errors
     /// If the listener cannot be used any more.
     pub async fn accept(&self, listener: OwnedFd, capability: Capability) -> io::Result<()> {
-        let listener = channel::register(listener, Interest::READABLE)?;
+        let listener = Listener::new(listener)?;
         loop {
-            let mut ready = listener.readable().await?;
-            match ready.try_io(|listener| fdpass::accept(listener.get_ref().as_fd())) {
-                Err(_would_block) => {}
-                Ok(Ok(socket)) => {
+            match listener.accept().await {
+                Ok(socket) => {
                     if let Err(error) = self.open(capability.clone(), socket) {
                         tracing::warn!(%error, cause = ?std::error::Error::source(&error), "connection not taken");
                     }
                 }
-                Ok(Err(error)) if board::is_out_of_descriptors(&error) => {
+                Err(error) if board::is_out_of_descriptors(&error) => {
                     tracing::warn!("out of descriptors: connections wait");
                     tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
                 }
-                Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionAborted => {}
-                Ok(Err(error)) => return Err(error),
+                Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+                Err(error) => return Err(error),
             }
         }
     }
