@@ -7,7 +7,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 use tokio::runtime::Builder;
+use tokio::time::timeout;
+
+/// Longer than any test takes that does not wait for what never comes.
+const TOO_LONG: Duration = Duration::from_secs(120);
 
 /// Held while a test runs, because descriptors are counted for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -26,7 +31,9 @@ fn run(builder: &mut Builder, test: impl Future<Output = ()>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let before = open_descriptors();
     let runtime = builder.build().expect("a runtime can be built");
-    runtime.block_on(test);
+    // On a paused clock, at once if nothing else can happen; on the real one, rather than never.
+    let ended = runtime.block_on(async { timeout(TOO_LONG, test).await });
+    ended.expect("the test ends");
     drop(runtime);
     assert_eq!(open_descriptors(), before, "descriptors after and before the test");
 }
