@@ -40,7 +40,7 @@ impl BadGuest {
     pub(crate) fn invalid(error: &wasmtime::Error, length: usize) -> BadGuest {
         // The compiler only tells in words. What ends too early ends where the file ends.
         let reason = one_line(&error.root_cause().to_string());
-        if reason.contains("unexpected end") {
+        if reason.contains("unexpected end") || reason.contains("out of bounds (bound =") {
             return BadGuest::CutShort { length };
         }
         BadGuest::Invalid { reason }
@@ -57,9 +57,7 @@ pub(crate) fn binary(source: &[u8]) -> Result<Cow<'_, [u8]>, BadGuest> {
     }
     match std::str::from_utf8(source) {
         Ok(text) if looks_like_text(text) => wat::parse_str(text).map(Cow::Owned).map_err(|error| bad_text(&error)),
-        _ => Err(BadGuest::NotWasm {
-            beginning: beginning(source),
-        }),
+        _ => Err(BadGuest::NotWasm { beginning: beginning(source) }),
     }
 }
 
@@ -69,9 +67,7 @@ pub(crate) fn kind(binary: &[u8]) -> Result<Kind, BadGuest> {
         None => Err(BadGuest::CutShort { length: binary.len() }),
         Some(MODULE) => Ok(Kind::Module),
         Some(COMPONENT) => Ok(Kind::Component),
-        Some(version) => Err(BadGuest::Version {
-            version: version.to_vec(),
-        }),
+        Some(version) => Err(BadGuest::Version { version: version.to_vec() }),
     }
 }
 
@@ -82,12 +78,7 @@ fn looks_like_text(text: &str) -> bool {
 }
 
 fn beginning(source: &[u8]) -> String {
-    source
-        .iter()
-        .take(8)
-        .flat_map(|byte| std::ascii::escape_default(*byte))
-        .map(char::from)
-        .collect()
+    source.iter().take(8).flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect()
 }
 
 /// The parser draws a picture of the place over several lines; the first says what, the second where.
@@ -107,9 +98,5 @@ fn bad_text(error: &wat::Error) -> BadGuest {
 }
 
 fn one_line(text: &str) -> String {
-    text.split('\n')
-        .map(str::trim)
-        .filter(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join("; ")
+    text.split('\n').map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

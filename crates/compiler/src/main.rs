@@ -55,15 +55,10 @@ fn compile(mut args: impl Iterator<Item = String>) -> Result<(), CompileError> {
     };
     let engine = Engine::new(&settings.parse::<Settings>()?)?;
     let mut source = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut source)
-        .map_err(CompileError::Read)?;
+    io::stdin().lock().read_to_end(&mut source).map_err(CompileError::Read)?;
     let code = compiled(&engine, &source)?;
     let mut out = io::stdout().lock();
-    out.write_all(&code)
-        .and_then(|()| out.flush())
-        .map_err(CompileError::Write)
+    out.write_all(&code).and_then(|()| out.flush()).map_err(CompileError::Write)
 }
 
 fn compiled(engine: &Engine, source: &[u8]) -> Result<Vec<u8>, BadGuest> {

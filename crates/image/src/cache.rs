@@ -80,9 +80,7 @@ impl Cache {
     /// Opens the cache in `path`, making it if it is missing. What is wrong with it is told when code is asked for.
     #[must_use]
     pub fn open(path: &Path) -> Cache {
-        Cache {
-            dir: PrivateDir::open(path),
-        }
+        Cache { dir: PrivateDir::open(path) }
     }
 
     /// Finds compiled code for the guest in `source`, or has `compile` write it.
@@ -108,27 +106,18 @@ impl Cache {
         if reuse == Reuse::Allowed
             && let Some(file) = sound_entry(dir, &key)
         {
-            return Ok(Entry {
-                file,
-                origin: Origin::Cached,
-            });
+            return Ok(Entry { file, origin: Origin::Cached });
         }
         let code = compiled(source, compile)?;
         Ok(match keep(dir, &key, &code) {
-            Ok(file) => Entry {
-                file,
-                origin: Origin::Compiled,
-            },
+            Ok(file) => Entry { file, origin: Origin::Compiled },
             Err(why) => private(code, &why),
         })
     }
 }
 
 fn private(file: File, why: &KeepError) -> Entry {
-    Entry {
-        file,
-        origin: Origin::Private { why: why.to_string() },
-    }
+    Entry { file, origin: Origin::Private { why: why.to_string() } }
 }
 
 /// What the guest's file holds; read only if its stamp is new.
@@ -145,14 +134,7 @@ fn source_sum(dir: &PrivateDir, source: &File) -> io::Result<Digest> {
     let sum = Digest::of_file(source)?;
     if settled && Stamp::of(source)? == stamp {
         // Not kept is only slower next time.
-        let _ = write_seal(
-            dir,
-            &name,
-            Seal {
-                sum,
-                stamp: Some(stamp),
-            },
-        );
+        let _ = write_seal(dir, &name, Seal { sum, stamp: Some(stamp) });
     }
     Ok(sum)
 }
@@ -170,14 +152,7 @@ fn sound_entry(dir: &PrivateDir, key: &str) -> Option<File> {
         return None;
     }
     // Not kept is only slower next time.
-    let _ = write_seal(
-        dir,
-        &seal_name(key),
-        Seal {
-            stamp: settled.then_some(stamp),
-            ..seal
-        },
-    );
+    let _ = write_seal(dir, &seal_name(key), Seal { stamp: settled.then_some(stamp), ..seal });
     Some(file)
 }
 
@@ -208,10 +183,7 @@ fn keep(dir: &PrivateDir, key: &str, code: &File) -> Result<File, KeepError> {
         // Without a seal the code is compiled again next time.
         write_seal(dir, &seal_name(key), Seal { sum, stamp })?;
     }
-    io::Seek::rewind(&mut &file).map_err(|error| KeepError::Io {
-        path: key.into(),
-        error,
-    })?;
+    io::Seek::rewind(&mut &file).map_err(|error| KeepError::Io { path: key.into(), error })?;
     Ok(file)
 }
 
@@ -233,8 +205,7 @@ fn read_seal(dir: &PrivateDir, name: &str) -> Option<Seal> {
 }
 
 fn write_seal(dir: &PrivateDir, name: &str, seal: Seal) -> Result<(), KeepError> {
-    dir.put(name, |file| io::Write::write_all(file, seal.to_text().as_bytes()))
-        .map(drop)
+    dir.put(name, |file| io::Write::write_all(file, seal.to_text().as_bytes())).map(drop)
 }
 
 fn code_name(key: &str) -> String {

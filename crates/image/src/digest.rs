@@ -76,10 +76,7 @@ mod tests {
         for length in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1] {
             let bytes = vec![7; length];
             std::fs::write(file.path(), &bytes).unwrap();
-            assert_eq!(
-                Digest::of_file(&File::open(file.path()).unwrap()).unwrap(),
-                Digest::of_bytes(&bytes)
-            );
+            assert_eq!(Digest::of_file(&File::open(file.path()).unwrap()).unwrap(), Digest::of_bytes(&bytes));
         }
     }
 
@@ -89,13 +86,7 @@ mod tests {
         let text = digest.to_string();
         assert_eq!(text, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
         assert_eq!(Digest::parse(&text), Some(digest));
-        for bad in [
-            &text[1..],
-            &text.to_uppercase(),
-            &format!("{text}0"),
-            &format!("+{}", &text[1..]),
-            "",
-        ] {
+        for bad in [&text[1..], &text.to_uppercase(), &format!("{text}0"), &format!("+{}", &text[1..]), ""] {
             assert_eq!(Digest::parse(bad), None);
         }
     }

@@ -53,31 +53,17 @@ pub(crate) struct PrivateDir {
 impl PrivateDir {
     /// Opens the directory, making it (and those above it) if it is missing.
     pub(crate) fn open(path: &Path) -> Result<PrivateDir, KeepError> {
-        let fail = |error: io::Error| KeepError::Io {
-            path: path.to_owned(),
-            error,
-        };
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .map_err(fail)?;
+        let fail = |error: io::Error| KeepError::Io { path: path.to_owned(), error };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(fail)?;
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let fd = openat(CWD, path, flags, Mode::empty()).map_err(|errno| fail(errno.into()))?;
         let file = File::from(fd);
         let meta = file.metadata().map_err(fail)?;
         if !is_own(&meta) {
             let (owner, mode) = (meta.uid(), meta.mode() & 0o777);
-            return Err(KeepError::NotPrivate {
-                path: path.to_owned(),
-                owner,
-                mode,
-            });
+            return Err(KeepError::NotPrivate { path: path.to_owned(), owner, mode });
         }
-        Ok(PrivateDir {
-            fd: file.into(),
-            path: path.to_owned(),
-        })
+        Ok(PrivateDir { fd: file.into(), path: path.to_owned() })
     }
 
     /// Opens a file for reading. `None`: there is none that this user alone could have written.
@@ -97,10 +83,7 @@ impl PrivateDir {
 
     /// Writes a file under `name` in one step, as seen by everybody else, and returns it open for reading and writing.
     pub(crate) fn put(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<File, KeepError> {
-        self.put_inner(name, write).map_err(|error| KeepError::Io {
-            path: self.path.clone(),
-            error,
-        })
+        self.put_inner(name, write).map_err(|error| KeepError::Io { path: self.path.clone(), error })
     }
 
     fn put_inner(&self, name: &str, write: impl FnOnce(&mut File) -> io::Result<()>) -> io::Result<File> {

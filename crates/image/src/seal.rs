@@ -54,10 +54,7 @@ mod tests {
 
     fn seals() -> [Seal; 2] {
         let stamp = Stamp::of(&std::fs::File::open("/proc/self/exe").unwrap()).unwrap();
-        [Some(stamp), None].map(|stamp| Seal {
-            sum: Digest::of_bytes(b"x"),
-            stamp,
-        })
+        [Some(stamp), None].map(|stamp| Seal { sum: Digest::of_bytes(b"x"), stamp })
     }
 
     #[test]

@@ -46,10 +46,7 @@ impl Stamp {
     /// Whether any later write to the file must show in a new stamp.
     #[must_use]
     pub fn is_settled(&self) -> bool {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "compared with the times of files, which are this clock's"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "compared with the times of files, which are this clock's")]
         let now = SystemTime::now();
         let Ok(since) = now.duration_since(UNIX_EPOCH) else {
             return false;
@@ -89,18 +86,8 @@ fn nanoseconds((seconds, nanoseconds): (i64, i64)) -> i128 {
 
 impl fmt::Display for Stamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Stamp {
-            device,
-            inode,
-            size,
-            modified,
-            changed,
-        } = self;
-        write!(
-            f,
-            "{device} {inode} {size} {} {} {} {}",
-            modified.0, modified.1, changed.0, changed.1
-        )
+        let Stamp { device, inode, size, modified, changed } = self;
+        write!(f, "{device} {inode} {size} {} {} {} {}", modified.0, modified.1, changed.0, changed.1)
     }
 }
 
@@ -113,14 +100,9 @@ mod tests {
         let stamp = Stamp::of(&File::open("/proc/self/exe").unwrap()).unwrap();
         let text = stamp.to_string();
         assert_eq!(Stamp::parse(&text), Some(stamp));
-        for bad in [
-            "",
-            "1 2 3",
-            &format!("{text} "),
-            &format!("{text} 1"),
-            &format!("+{text}"),
-            &text[..text.len() / 2],
-        ] {
+        for bad in
+            ["", "1 2 3", &format!("{text} "), &format!("{text} 1"), &format!("+{text}"), &text[..text.len() / 2]]
+        {
             assert_eq!(Stamp::parse(bad), None, "{bad:?}");
         }
     }

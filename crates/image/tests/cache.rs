@@ -21,10 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Bench {
-        let bench = Bench {
-            dir: tempfile::tempdir().unwrap(),
-            compilations: Cell::new(0),
-        };
+        let bench = Bench { dir: tempfile::tempdir().unwrap(), compilations: Cell::new(0) };
         bench.set_guest("guest");
         bench
     }
@@ -62,11 +59,7 @@ impl Bench {
 
     fn file(&self, suffix: &str) -> PathBuf {
         let found = |path: &PathBuf| path.to_str().unwrap().ends_with(suffix);
-        fs::read_dir(self.cache_dir())
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .find(found)
-            .expect("no such file")
+        fs::read_dir(self.cache_dir()).unwrap().map(|entry| entry.unwrap().path()).find(found).expect("no such file")
     }
 
     fn count(&self) -> usize {
@@ -110,19 +103,10 @@ fn another_guest_engine_or_name_is_another_question() {
     bench.set_guest("another guest");
     assert!(matches!(bench.ask(), Origin::Compiled));
     bench.set_guest("guest");
-    assert!(
-        matches!(bench.ask(), Origin::Cached),
-        "the content counts, not the file"
-    );
+    assert!(matches!(bench.ask(), Origin::Cached), "the content counts, not the file");
     let cache = Cache::open(&bench.cache_dir());
-    assert!(matches!(
-        bench.code_in(&cache, "other engine", Reuse::Allowed).origin,
-        Origin::Compiled
-    ));
-    assert!(matches!(
-        bench.code_in(&cache, "engine", Reuse::Allowed).origin,
-        Origin::Cached
-    ));
+    assert!(matches!(bench.code_in(&cache, "other engine", Reuse::Allowed).origin, Origin::Compiled));
+    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Allowed).origin, Origin::Cached));
     assert_eq!(bench.count(), 3);
 }
 
@@ -139,10 +123,7 @@ fn what_the_engine_refused_is_compiled_again() {
     let bench = Bench::new();
     bench.ask();
     let cache = Cache::open(&bench.cache_dir());
-    assert!(matches!(
-        bench.code_in(&cache, "engine", Reuse::Refused).origin,
-        Origin::Compiled
-    ));
+    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Refused).origin, Origin::Compiled));
     assert!(matches!(bench.ask(), Origin::Cached));
 }
 
@@ -168,11 +149,7 @@ fn every_flipped_byte_of_a_seal_is_seen() {
         for at in (0..length).step_by(11) {
             flip(&bench.file(suffix), at);
             // A changed seal makes the code worthless, a changed source only costs another look at it.
-            assert_eq!(
-                matches!(bench.ask(), Origin::Compiled),
-                suffix == ".seal",
-                "{suffix} byte {at}"
-            );
+            assert_eq!(matches!(bench.ask(), Origin::Compiled), suffix == ".seal", "{suffix} byte {at}");
         }
     }
 }
@@ -184,17 +161,8 @@ fn a_cut_file_is_seen() {
         bench.ask();
         let length = fs::metadata(bench.file(suffix)).unwrap().len();
         for keep in [0, 1, length / 2, length - 1] {
-            File::options()
-                .write(true)
-                .open(bench.file(suffix))
-                .unwrap()
-                .set_len(keep)
-                .unwrap();
-            assert_eq!(
-                matches!(bench.ask(), Origin::Cached),
-                suffix == ".source",
-                "{suffix} cut at {keep}"
-            );
+            File::options().write(true).open(bench.file(suffix)).unwrap().set_len(keep).unwrap();
+            assert_eq!(matches!(bench.ask(), Origin::Cached), suffix == ".source", "{suffix} cut at {keep}");
         }
     }
 }
@@ -209,11 +177,7 @@ fn a_touched_entry_is_hashed_and_kept() {
     fs::write(&code, fs::read(&code).unwrap()).unwrap();
     std::thread::sleep(Duration::from_millis(30));
     assert!(matches!(bench.ask(), Origin::Cached));
-    assert_ne!(
-        fs::read(bench.file(".seal")).unwrap(),
-        before,
-        "the new state is recorded"
-    );
+    assert_ne!(fs::read(bench.file(".seal")).unwrap(), before, "the new state is recorded");
     assert_eq!(bench.count(), 1);
 }
 
@@ -254,13 +218,8 @@ fn a_directory_that_others_can_use_is_not_used() {
     let bench = Bench::new();
     fs::create_dir(bench.cache_dir()).unwrap();
     fs::set_permissions(bench.cache_dir(), Permissions::from_mode(0o755)).unwrap();
-    let Origin::Private { why } = bench.ask() else {
-        panic!("used a public directory")
-    };
-    assert!(
-        why.contains("is not private to this user") && why.contains("755"),
-        "{why}"
-    );
+    let Origin::Private { why } = bench.ask() else { panic!("used a public directory") };
+    assert!(why.contains("is not private to this user") && why.contains("755"), "{why}");
     assert_eq!(fs::read_dir(bench.cache_dir()).unwrap().count(), 0);
 }
 
@@ -270,9 +229,7 @@ fn without_a_directory_the_code_is_private() {
     let under_a_file = bench.guest().join("cache");
     for path in [Path::new("/proc/cord-cache"), &under_a_file] {
         let entry = bench.code_in(&Cache::open(path), "engine", Reuse::Allowed);
-        let Origin::Private { why } = entry.origin else {
-            panic!("kept in {path:?}")
-        };
+        let Origin::Private { why } = entry.origin else { panic!("kept in {path:?}") };
         assert!(why.starts_with(path.to_str().unwrap()), "{why}");
         assert_eq!(read_to_string(&entry.file).unwrap(), "GUEST");
         assert_eq!(entry.file.metadata().unwrap().mode() & 0o777, 0o600);
@@ -284,10 +241,7 @@ fn a_directory_that_vanishes_costs_only_the_cache() {
     let bench = Bench::new();
     let cache = Cache::open(&bench.cache_dir());
     fs::remove_dir(bench.cache_dir()).unwrap();
-    assert!(matches!(
-        bench.code_in(&cache, "engine", Reuse::Allowed).origin,
-        Origin::Private { .. }
-    ));
+    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Allowed).origin, Origin::Private { .. }));
 }
 
 #[test]
@@ -319,9 +273,7 @@ fn many_may_fill_at_once() {
                 barrier.wait();
                 code.write_all(read_to_string(guest)?.to_uppercase().as_bytes())
             };
-            let entry = cache
-                .code(&source, &format!("engine {round}"), Reuse::Allowed, compile)
-                .unwrap();
+            let entry = cache.code(&source, &format!("engine {round}"), Reuse::Allowed, compile).unwrap();
             assert!(matches!(entry.origin, Origin::Compiled));
             assert_eq!(read_to_string(&entry.file).unwrap(), expected);
         };
@@ -329,9 +281,7 @@ fn many_may_fill_at_once() {
         let cache = Cache::open(&dir.path().join("cache"));
         let compile = |_: &File, _: &File| -> io::Result<()> { panic!("there is a sound entry") };
         let source = File::open(&guest).unwrap();
-        let entry = cache
-            .code(&source, &format!("engine {round}"), Reuse::Allowed, compile)
-            .unwrap();
+        let entry = cache.code(&source, &format!("engine {round}"), Reuse::Allowed, compile).unwrap();
         assert_eq!(read_to_string(&entry.file).unwrap(), expected);
     }
 }

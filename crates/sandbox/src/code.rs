@@ -37,14 +37,12 @@ impl Code {
     /// The file is no code of this engine. Code that the engine accepts but that was tampered with is not found out
     /// here: that is what [`OwnFile`] and the cache's checksum are for.
     pub fn load(engine: &Engine, file: &OwnFile) -> Result<Code, LoadCodeError> {
-        let unfit = |error: wasmtime::Error| LoadCodeError::Unfit {
-            reason: format!("{error:#}"),
-        };
+        let unfit = |error: wasmtime::Error| LoadCodeError::Unfit { reason: format!("{error:#}") };
         match wasmtime::Engine::detect_precompiled_file(file.path()) {
             Ok(Some(Precompiled::Module)) => trusted::load_module(engine, file).map(Code::Module).map_err(unfit),
-            Ok(Some(Precompiled::Component)) => trusted::load_component(engine, file)
-                .map(Code::Component)
-                .map_err(unfit),
+            Ok(Some(Precompiled::Component)) => {
+                trusted::load_component(engine, file).map(Code::Component).map_err(unfit)
+            }
             Ok(None) | Err(_) => Err(LoadCodeError::NotCode),
         }
     }

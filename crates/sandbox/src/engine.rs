@@ -25,13 +25,8 @@ impl Engine {
     /// The machine lacks what the settings ask for, such as address space for the pool.
     pub fn new(settings: &Settings) -> Result<Engine, BuildEngineError> {
         let build = || wasmtime::Engine::new(&settings.config()?);
-        let inner = build().map_err(|error| BuildEngineError {
-            reason: format!("{error:#}"),
-        })?;
-        Ok(Engine {
-            inner,
-            settings: settings.clone(),
-        })
+        let inner = build().map_err(|error| BuildEngineError { reason: format!("{error:#}") })?;
+        Ok(Engine { inner, settings: settings.clone() })
     }
 
     /// The engine itself, for the crates that make linkers and stores.
@@ -49,8 +44,6 @@ impl Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine")
-            .field("settings", &self.settings)
-            .finish_non_exhaustive()
+        f.debug_struct("Engine").field("settings", &self.settings).finish_non_exhaustive()
     }
 }

@@ -24,11 +24,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits {
-            memory_bytes: None,
-            table_entries: DEFAULT_TABLE_ENTRIES,
-            count: DEFAULT_COUNT,
-        }
+        Limits { memory_bytes: None, table_entries: DEFAULT_TABLE_ENTRIES, count: DEFAULT_COUNT }
     }
 }
 
@@ -54,12 +50,7 @@ impl GuestLimiter {
     /// Starts with nothing used.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        GuestLimiter {
-            limits,
-            memory_bytes: 0,
-            table_entries: 0,
-            refusal: None,
-        }
+        GuestLimiter { limits, memory_bytes: 0, table_entries: 0, refusal: None }
     }
 
     /// The last memory that was refused.
@@ -84,10 +75,7 @@ impl ResourceLimiter for GuestLimiter {
         if let Some(limit_bytes) = self.limits.memory_bytes
             && wanted_bytes > limit_bytes
         {
-            self.refusal = Some(MemoryRefusal {
-                wanted_bytes,
-                limit_bytes,
-            });
+            self.refusal = Some(MemoryRefusal { wanted_bytes, limit_bytes });
             return Ok(false);
         }
         self.memory_bytes = wanted_bytes;
@@ -124,10 +112,7 @@ mod tests {
     use super::*;
 
     fn limiter(memory_bytes: u64) -> GuestLimiter {
-        GuestLimiter::new(Limits {
-            memory_bytes: Some(memory_bytes),
-            ..Limits::default()
-        })
+        GuestLimiter::new(Limits { memory_bytes: Some(memory_bytes), ..Limits::default() })
     }
 
     #[test]
@@ -136,13 +121,7 @@ mod tests {
         assert!(limiter.memory_growing(0, 60, None).unwrap());
         assert!(limiter.memory_growing(0, 30, None).unwrap());
         assert!(!limiter.memory_growing(30, 41, None).unwrap());
-        assert_eq!(
-            limiter.refusal(),
-            Some(MemoryRefusal {
-                wanted_bytes: 101,
-                limit_bytes: 100
-            })
-        );
+        assert_eq!(limiter.refusal(), Some(MemoryRefusal { wanted_bytes: 101, limit_bytes: 100 }));
         assert!(limiter.memory_growing(30, 40, None).unwrap());
         assert_eq!(limiter.memory_bytes(), 100);
     }
@@ -157,10 +136,7 @@ mod tests {
 
     #[test]
     fn tables_count_together() {
-        let mut limiter = GuestLimiter::new(Limits {
-            table_entries: 10,
-            ..Limits::default()
-        });
+        let mut limiter = GuestLimiter::new(Limits { table_entries: 10, ..Limits::default() });
         assert!(limiter.table_growing(0, 6, None).unwrap());
         assert!(!limiter.table_growing(0, 5, None).unwrap());
         assert!(limiter.table_growing(0, 4, None).unwrap());

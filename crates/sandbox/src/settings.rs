@@ -5,9 +5,12 @@
 //! and is stamped on the code itself, where the engine compares it.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use wasmtime::{Config, ModuleVersionStrategy, PoolingAllocationConfig};
+
+use crate::trap::MAX_CALLS;
 
 /// The engine's exact version. A test holds it against the workspace's `Cargo.toml`.
 pub const ENGINE_VERSION: &str = "48.0.8";
@@ -71,6 +74,7 @@ impl Settings {
         };
         config.max_wasm_stack(GUEST_STACK_BYTES);
         config.async_stack_size(WHOLE_STACK_BYTES);
+        config.wasm_backtrace_max_frames(NonZeroUsize::new(MAX_CALLS));
         if let Allocator::Pool { instances } = self.allocator {
             config.allocation_strategy(pool(instances));
         }
@@ -84,10 +88,7 @@ impl Settings {
     #[must_use]
     pub fn code_key(&self) -> String {
         let concurrency = self.concurrency;
-        format!(
-            "wasmtime-{ENGINE_VERSION}.{CODE_REVISION}-{}-concurrency-{concurrency}",
-            std::env::consts::ARCH
-        )
+        format!("wasmtime-{ENGINE_VERSION}.{CODE_REVISION}-{}-concurrency-{concurrency}", std::env::consts::ARCH)
     }
 }
 
@@ -182,13 +183,7 @@ mod tests {
 
     #[test]
     fn unknown_text_is_named() {
-        for bad in [
-            "concurrency=maybe",
-            "speed=9",
-            "allocator=pool:0",
-            "allocator=pool:",
-            "on",
-        ] {
+        for bad in ["concurrency=maybe", "speed=9", "allocator=pool:0", "allocator=pool:", "on"] {
             let refused = format!("concurrency=on,{bad}").parse::<Settings>().unwrap_err();
             assert_eq!(refused.part, bad);
         }
@@ -197,14 +192,8 @@ mod tests {
     #[test]
     fn the_code_key_follows_what_code_depends_on() {
         let default = Settings::default();
-        let pooled = Settings {
-            allocator: Allocator::Pool { instances: 9 },
-            ..Settings::default()
-        };
-        let plain = Settings {
-            concurrency: Concurrency::Off,
-            ..Settings::default()
-        };
+        let pooled = Settings { allocator: Allocator::Pool { instances: 9 }, ..Settings::default() };
+        let plain = Settings { concurrency: Concurrency::Off, ..Settings::default() };
         assert_eq!(default.code_key(), pooled.code_key());
         assert_ne!(default.code_key(), plain.code_key());
     }

@@ -37,10 +37,7 @@ impl Ticker {
             }
         };
         let thread = thread::Builder::new().name("epoch".to_owned()).spawn(tick)?;
-        Ok(Ticker {
-            stop: Some(stop),
-            thread: Some(thread),
-        })
+        Ok(Ticker { stop: Some(stop), thread: Some(thread) })
     }
 }
 

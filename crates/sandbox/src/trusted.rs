@@ -8,10 +8,7 @@
 //! meant for this engine is checked by the engine when it loads it.
 //!
 //! The file must not change while it is mapped. The cache only ever creates files and renames them into place.
-#![expect(
-    unsafe_code,
-    reason = "loading compiled code is trusting it; the precondition is the type OwnFile"
-)]
+#![expect(unsafe_code, reason = "loading compiled code is trusting it; the precondition is the type OwnFile")]
 
 use std::fs::File;
 use std::io;
@@ -78,9 +75,7 @@ impl OwnFile {
             return Err(ForeignFileError::Owner { owner: meta.uid() });
         }
         if meta.mode() & FOREIGN_PERMISSIONS != 0 {
-            return Err(ForeignFileError::Permissions {
-                mode: meta.mode() & 0o777,
-            });
+            return Err(ForeignFileError::Permissions { mode: meta.mode() & 0o777 });
         }
         let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
         Ok(OwnFile { _file: file, path })

@@ -43,10 +43,8 @@ pub(crate) const WASI_0_3: &[&str] = &[
     "wasi:cli/terminal-stderr",
     "wasi:cli/terminal-stdin",
     "wasi:cli/terminal-stdout",
-    "wasi:cli/types",
     "wasi:clocks/monotonic-clock",
     "wasi:clocks/system-clock",
-    "wasi:clocks/types",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
     "wasi:random/insecure",
@@ -55,6 +53,9 @@ pub(crate) const WASI_0_3: &[&str] = &[
     "wasi:sockets/ip-name-lookup",
     "wasi:sockets/types",
 ];
+
+/// Interfaces of WASI 0.3 that hold only types: nobody needs to provide them.
+const WASI_0_3_TYPES: &[&str] = &["wasi:cli/types", "wasi:clocks/types"];
 
 /// The line of WASI that a version belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +83,7 @@ pub(crate) fn interface(name: &str) -> Option<(&str, Line)> {
 pub(crate) fn is_provided(name: &str) -> bool {
     match interface(name) {
         Some((interface, Line::V0_2)) => WASI_0_2.contains(&interface),
-        Some((interface, Line::V0_3)) => WASI_0_3.contains(&interface),
+        Some((interface, Line::V0_3)) => WASI_0_3.contains(&interface) || WASI_0_3_TYPES.contains(&interface),
         None => false,
     }
 }

@@ -161,3 +161,31 @@ impl std::fmt::Debug for Linkers {
         f.debug_struct("Linkers").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use wasmtime::component::ResourceType;
+
+    use super::*;
+    use crate::imports;
+
+    /// Whether a linker has an interface: only then it takes nothing else of that name.
+    fn has(linker: &ComponentLinker<ComponentState>, name: &str) -> bool {
+        linker.clone().root().resource(name, ResourceType::host::<()>(), |_, _| Ok(())).is_err()
+    }
+
+    #[test]
+    fn what_is_called_provided_is() {
+        let linkers = Linkers::new(&Engine::new(&sandbox::Settings::default()).unwrap());
+        let (old, new) = (linkers.wasi_0_2().unwrap(), linkers.wasi_0_3().unwrap());
+        for interface in imports::WASI_0_2 {
+            let name = format!("{interface}@0.2.12");
+            assert!(has(old, &name) && has(new, &name), "{name}");
+        }
+        for interface in imports::WASI_0_3 {
+            let name = format!("{interface}@0.3.0");
+            assert!(!has(old, &name) && has(new, &name), "{name}");
+        }
+        assert!(!has(new, "wasi:http/types@0.2.12"));
+    }
+}
