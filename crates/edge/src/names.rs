@@ -4,12 +4,14 @@
 //! here, so they cannot disagree. It never judges where a name leads: whoever uses the addresses does (rule 7).
 //!
 //! Real names go to the system's resolver, which knows `/etc/hosts`, the search list and the name servers of the
-//! machine. Three kinds of name never get there:
+//! machine. Two kinds of name never get there:
 //!
 //! * `localhost` and the names below it are loopback (RFC 6761, section 6.3);
-//! * a name without a dot is a service of an application (rule 7), and no name server may hear of it;
 //! * a name that ends in a number is an IPv4 address in disguise (`127.1`, `10.0x1`): the C library would read it as
 //!   one, and an address has labels and grants of its own.
+//!
+//! A name without a dot is a service of an application, and comes here only if a dot at its end forced it (rule 7): then
+//! it is asked for with that dot, which keeps the C library from trying it with the machine's search list.
 
 use capability::{LimitKind, Refusal, UnreachableCause};
 use dns_lookup::{AddrInfoHints, LookupError, LookupErrorKind, SockType, getaddrinfo};
@@ -95,6 +97,7 @@ impl Names {
             NameKind::Loopback => Ok(vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()]),
             NameKind::NoHost => Err(unreachable(UnreachableCause::NameNotFound)),
             NameKind::Host => keep((self.ask)(name.to_owned()).await?),
+            NameKind::SingleWord => keep((self.ask)(format!("{name}.")).await?),
         }
     }
 }
@@ -108,6 +111,8 @@ enum NameKind {
     NoHost,
     /// The system's resolver is asked.
     Host,
+    /// The system's resolver is asked, for this word and nothing longer.
+    SingleWord,
 }
 
 impl NameKind {
@@ -118,8 +123,10 @@ impl NameKind {
         };
         if last.eq_ignore_ascii_case("localhost") {
             Self::Loopback
-        } else if rest.is_none() || is_number(last) {
+        } else if is_number(last) {
             Self::NoHost
+        } else if rest.is_none() {
+            Self::SingleWord
         } else {
             Self::Host
         }

@@ -14,10 +14,10 @@ fn only_real_host_names_are_asked_for() {
     for name in ["localhost", "a.localhost", "a.b.localhost"] {
         check(name, NameKind::Loopback);
     }
-    for name in ["db", "localhost4", "com", "7f000001", "2130706433", "0x7f000001"] {
-        check(name, NameKind::NoHost);
+    for name in ["db", "localhost4", "com", "7f000001"] {
+        check(name, NameKind::SingleWord);
     }
-    for name in ["127.0.0.1", "127.1", "10.0x1", "a.example.0", "a.0x", "8.0X8", "a.017"] {
+    for name in ["2130706433", "0x7f000001", "127.0.0.1", "127.1", "10.0x1", "a.example.0", "a.0x", "8.0X8", "a.017"] {
         check(name, NameKind::NoHost);
     }
     for name in ["example.com", "localhost.com", "a.localhost.com", "1.example", "a.0xg", "a.x1", "a.1a"] {
@@ -26,14 +26,25 @@ fn only_real_host_names_are_asked_for() {
 }
 
 #[test]
-fn localhost_is_loopback_and_a_service_has_no_address_without_asking() {
+fn localhost_is_loopback_and_a_number_has_no_address_without_asking() {
     alone_on_paused_clock(async {
         for name in ["localhost", "db.localhost"] {
             assert_eq!(nobody().lookup(name).await, Ok(ips(&["127.0.0.1", "::1"])));
         }
-        for name in ["db", "127.1"] {
+        for name in ["2130706433", "127.1"] {
             assert_eq!(nobody().lookup(name).await, Err(unreachable(UnreachableCause::NameNotFound)));
         }
+    });
+}
+
+#[test]
+fn a_single_word_is_asked_for_with_a_final_dot() {
+    alone_on_paused_clock(async {
+        let names = Names::answered_by(|name| async move {
+            assert_eq!(name, "db.");
+            Ok(ips(&["192.0.2.1"]))
+        });
+        assert_eq!(names.lookup("db").await, Ok(ips(&["192.0.2.1"])));
     });
 }
 
