@@ -15,6 +15,13 @@ use std::process::Command;
 const WITHOUT_COMPILER: &[&str] = &["--workspace", "--exclude", "compiler"];
 const COMPILER: &[&str] = &["--package", "compiler"];
 
+/// The crates whose tests want no other features of the engine's dependencies than `cord` as built has: what was compiled
+/// for it, minutes of work, serves them too.
+const WITH_CORDS_FEATURES: &[&str] =
+    &["--workspace", "--exclude", "compiler", "--exclude", "edge", "--exclude", "cord-benches"];
+/// The others that have tests: the compiler, and the edges with a clock that tests can set.
+const WITH_OTHER_FEATURES: &[&str] = &["--package", "compiler", "--package", "edge"];
+
 /// Sets up, builds, and runs every test. `arguments` go to the test runner.
 pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
     let toolchain = setup::toolchain(environment)?;
@@ -25,7 +32,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
         Some(_) => &["nextest", "run", "--no-tests=pass"],
         None => &["test", "--tests"],
     };
-    for packages in [WITHOUT_COMPILER, COMPILER] {
+    for packages in [WITH_CORDS_FEATURES, WITH_OTHER_FEATURES] {
         let mut tests = cargo(workspace, runner);
         tests.args(packages).args(arguments);
         variables.give(&mut tests);
@@ -33,7 +40,8 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
     }
     // A choice of tests is a choice among these, and the documentation's are not.
     if arguments.is_empty() {
-        show_and_run(cargo(workspace, &["test", "--quiet", "--doc"]).args(WITHOUT_COMPILER))?;
+        show_and_run(cargo(workspace, &["test", "--quiet", "--doc"]).args(WITH_CORDS_FEATURES))?;
+        show_and_run(&mut cargo(workspace, &["test", "--quiet", "--doc", "--package", "edge"]))?;
     }
     Ok(())
 }

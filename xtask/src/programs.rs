@@ -33,7 +33,7 @@ fn build_profile(workspace: &Workspace, profile: &str, folder: &str) -> Result<P
     fs::create_dir_all(&kept)?;
     let built = |package: &str, program: &str| -> Result<PathBuf> {
         let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--quiet", "--profile", profile, "--package", package]).current_dir(&workspace.root);
+        cargo.args(["build", "--profile", profile, "--package", package]).current_dir(&workspace.root);
         run(&mut cargo)?;
         keep(&workspace.target.join(folder).join(program), &kept.join(program))
     };

@@ -1,4 +1,4 @@
-//! How long a decision takes among 1, 1,000 and 100,000 targets: `cargo bench -p switchboard-core`.
+//! How long a decision takes among 1, 1,000 and 100,000 targets: `cargo xtask bench`.
 //!
 //! Each figure is the judgement of the capability and the choice of the directory together, for a request by a handle
 //! with labels of its own and a layer of grants, as a guest has.
