@@ -43,7 +43,7 @@ pub(crate) fn add_0_2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<(
     sockets::ip_name_lookup::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     // No UDP socket can be made, so of this interface only its types are ever used.
-    sockets::udp::add_to_linker::<State, WasiSockets>(linker, |state| WasiSocketsView::sockets(state))
+    sockets::udp::add_to_linker::<State, WasiSockets>(linker, WasiSocketsView::sockets)
 }
 
 /// The resource of ours that a resource of wasmtime-wasi's type stands for.

@@ -70,11 +70,12 @@ impl HostTcpSocket for SocketsView<'_> {
         &mut self,
         socket: Resource<Theirs>,
     ) -> SocketResult<(Resource<DynInputStream>, Resource<DynOutputStream>)> {
-        let socket = ours(&socket);
-        let (reader, writer) = answer(self.table.get_mut::<TcpSocket>(&socket)?.finish_connect())?;
+        let socket = self.table.get_mut::<TcpSocket>(&ours(&socket))?;
+        let (reader, writer) = answer(socket.finish_connect())?;
         let reader: DynInputStream = Box::new(reader);
         let writer: DynOutputStream = Box::new(writer);
-        Ok((self.table.push_child(reader, &socket)?, self.table.push_child(writer, &socket)?))
+        // No children of the socket: nothing in the interface says that it must outlive its streams.
+        Ok((self.table.push(reader)?, self.table.push(writer)?))
     }
 
     async fn start_listen(&mut self, _socket: Resource<Theirs>) -> SocketResult<()> {
