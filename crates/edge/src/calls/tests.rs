@@ -1,3 +1,5 @@
+//! Calls are bounded, answered once, cancelled and timed, over a real channel.
+
 use super::*;
 use crate::testing::{FarEnd, alone, alone_on_paused_clock, next_reply, target_channel};
 use std::future::pending;

@@ -1,3 +1,5 @@
+//! Dials by address and by name, over a real channel and to real listeners on loopback.
+
 use super::*;
 use crate::testing::{
     BlackHole, FarEnd, alone, alone_on_paused_clock, ip, ips, listen, listen_at, next_reply, saw_nobody, target_channel,

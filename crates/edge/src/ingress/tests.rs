@@ -1,3 +1,5 @@
+//! Accepted sockets reach the switchboard with true labels, and what is refused is closed.
+
 use super::*;
 use crate::testing::{NoDescriptors, alone, alone_on_paused_clock, connect, ip, listen, saw_nobody};
 use capability::Refusal;

@@ -1,3 +1,5 @@
+//! Which names are asked for, of whom, and what of an answer is kept; no name server is asked.
+
 use super::*;
 use crate::testing::{alone, alone_on_paused_clock, ip, ips};
 use std::sync::Mutex;

@@ -1,3 +1,5 @@
+//! Each name gets its addresses or the cause why not, over a real channel with answers of the test's own.
+
 use super::*;
 use crate::testing::{FarEnd, alone, alone_on_paused_clock, ips, next_reply, target_channel};
 use capability::LimitKind;

@@ -1,3 +1,5 @@
+//! What the system says of a failed connection, as a cause.
+
 use super::*;
 use crate::testing::{NoDescriptors, alone, listen, saw_nobody};
 use std::io::{Read, Write};

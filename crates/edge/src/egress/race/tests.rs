@@ -1,3 +1,5 @@
+//! The race of RFC 8305, on a clock that the test sets.
+
 use super::*;
 use crate::testing::alone_on_paused_clock;
 use std::cell::{Cell, RefCell};
