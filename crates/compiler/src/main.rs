@@ -28,9 +28,9 @@ enum CompileError {
     #[error(transparent)]
     Engine(#[from] sandbox::BuildEngineError),
     #[error("cannot read the guest: {0}")]
-    Read(#[source] io::Error),
+    Read(io::Error),
     #[error("cannot write the compiled code: {0}")]
-    Write(#[source] io::Error),
+    Write(io::Error),
     #[error(transparent)]
     Guest(#[from] BadGuest),
 }

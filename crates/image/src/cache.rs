@@ -66,13 +66,13 @@ pub enum Reuse {
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError<E: std::error::Error + 'static> {
     /// The guest's file cannot be read.
-    #[error("cannot read the guest: {0}")]
+    #[error("cannot read the guest")]
     Source(#[source] io::Error),
     /// The compiler failed.
     #[error(transparent)]
     Compile(E),
     /// There is not even memory for the code.
-    #[error("cannot keep the compiled code in memory: {0}")]
+    #[error("cannot keep the compiled code in memory")]
     Memory(#[source] io::Error),
 }
 
@@ -117,7 +117,13 @@ impl Cache {
 }
 
 fn private(file: File, why: &KeepError) -> Entry {
-    Entry { file, origin: Origin::Private { why: why.to_string() } }
+    Entry { file, origin: Origin::Private { why: one_line(why) } }
+}
+
+/// An error and its causes.
+fn one_line(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// What the guest's file holds; read only if its stamp is new.

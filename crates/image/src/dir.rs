@@ -33,7 +33,7 @@ pub enum KeepError {
         mode: u32,
     },
     /// The directory cannot be made, opened, read or written.
-    #[error("{}: {error}", path.display())]
+    #[error("{}", path.display())]
     Io {
         /// The directory.
         path: PathBuf,

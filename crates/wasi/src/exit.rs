@@ -44,7 +44,7 @@ pub enum RunError {
         path: PathBuf,
     },
     /// The working directory is in a volume but cannot be opened.
-    #[error("cannot open the working directory {}: {error}", path.display())]
+    #[error("cannot open the working directory {}", path.display())]
     Workdir {
         /// As it was given.
         path: PathBuf,
@@ -56,6 +56,6 @@ pub enum RunError {
     #[error("the guest starts with {} bytes of memory, over its limit of {} bytes", .0.wanted_bytes, .0.limit_bytes)]
     Memory(MemoryRefusal),
     /// The deadline cannot be watched.
-    #[error("cannot watch the deadline: {0}")]
+    #[error("cannot watch the deadline")]
     Ticker(#[source] std::io::Error),
 }
