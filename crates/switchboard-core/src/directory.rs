@@ -7,12 +7,13 @@
 
 mod index;
 mod key_set;
+mod orders;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
 use capability::{LabelKey, Labels, LimitKind, Permit, Refusal, right};
 use core::time::Duration;
-use index::{Best, GroupId, Index};
+use index::{Best, GroupId, Index, TooManyOrders};
 use protocol::message::{TargetInfo, TargetKind};
 
 /// Tied groups that are compared to find the keys that would decide between them: enough to say something useful, few
@@ -217,7 +218,7 @@ impl Directory {
         let mut best: Vec<(TargetKind, Best)> = Vec::with_capacity(kinds.len());
         for kind in kinds {
             let found = self.index_mut(*kind).best(request, now, MAX_TIES_COMPARED);
-            let found = found.map_err(|key_set::TooManyOrders| Refusal::Limit { limit: LimitKind::KeySets })?;
+            let found = found.map_err(|TooManyOrders| Refusal::Limit { limit: LimitKind::KeySets })?;
             if !found.groups.is_empty() {
                 best.push((*kind, found));
             }

@@ -1,21 +1,32 @@
 //! The targets of one kind, and which of them shares most keys with a request.
 //!
 //! Tuple space search (Srinivasan, Suri and Varghese, 1999): targets are grouped by the set of keys of their labels. The
-//! keys alone say how many of them a request shares and whether it lacks a reserved one, so key sets are tried in that
-//! order, and each is one search in a sorted map. A decision therefore costs the same among ten targets and among a
-//! hundred thousand; only the number of different key sets counts, and that is bounded.
+//! keys alone say which of them a request shares and whether it lacks a reserved one, so key sets are tried in the order
+//! of how many they share. Those that share the same keys are tried together, with one search in a sorted map. A
+//! decision therefore costs the same among ten targets and among a hundred thousand; only the number of different key
+//! sets counts, and that is bounded.
 
 use super::TargetId;
-use super::key_set::{KeySet, TooManyOrders};
+use super::key_set::{self, KeySet};
+use super::orders::Orders;
 use crate::slab::Slab;
 use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use capability::{LabelKey, Labels, keys};
 use core::cmp::Reverse;
 use core::ops::Bound;
 use core::time::Duration;
+
+/// Groups up to which a request that lacks some keys is compared with each, and no order is made for it.
+const COMPARE_EACH: usize = 16;
+/// Groups up to which that is done when there is no room for another order. It takes about a tenth of a millisecond.
+const COMPARE_AT_MOST: usize = 2_048;
+
+/// Which keys of a request a key set has: one bit for each, as a label set has at most 32.
+type Shared = u32;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct GroupId(pub(crate) usize);
@@ -44,11 +55,15 @@ impl Group {
     }
 }
 
+/// Requests lack too many combinations of keys: there is no room for another order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TooManyOrders;
+
 /// The groups that match a request best.
 #[derive(Debug, Default)]
 pub(crate) struct Best {
-    /// Keys shared with the request.
-    pub(crate) shared: usize,
+    /// How many keys they share with the request.
+    pub(crate) shared: u32,
     /// At most as many as were asked for; none if nothing matches.
     pub(crate) groups: Vec<GroupId>,
 }
@@ -58,13 +73,47 @@ pub(crate) struct Index {
     groups: Slab<Group>,
     key_sets: Slab<KeySet>,
     by_keys: BTreeMap<Box<[LabelKey]>, usize>,
-    /// For each key the key sets it is in.
-    by_key: BTreeMap<LabelKey, Vec<usize>>,
+    by_key: BTreeMap<LabelKey, Key>,
+    next_key: u64,
+    orders: Orders,
+}
+
+#[derive(Debug)]
+struct Key {
+    /// Never used again after the last key set with the key is gone.
+    number: u64,
+    /// The key sets it is in.
+    key_sets: Vec<usize>,
+}
+
+/// A request, with what the index knows of its keys.
+struct Asked<'a> {
+    request: &'a Labels,
+    /// The key and value that each bit of [`Shared`] stands for, and the number of the key, if a target has it.
+    labels: Vec<(&'a LabelKey, &'a str, Option<u64>)>,
+}
+
+impl Asked<'_> {
+    fn shared(&self, mask: Shared) -> impl Iterator<Item = &(&LabelKey, &str, Option<u64>)> {
+        let labels = self.labels.iter().enumerate();
+        labels.filter(move |(bit, _)| mask >> bit & 1 == 1).map(|(_, label)| label)
+    }
+
+    fn values(&self, mask: Shared) -> String {
+        key_set::tuple(self.shared(mask).map(|(_, value, _)| *value))
+    }
 }
 
 impl Index {
     pub(crate) const fn new() -> Self {
-        Self { groups: Slab::new(), key_sets: Slab::new(), by_keys: BTreeMap::new(), by_key: BTreeMap::new() }
+        Self {
+            groups: Slab::new(),
+            key_sets: Slab::new(),
+            by_keys: BTreeMap::new(),
+            by_key: BTreeMap::new(),
+            next_key: 0,
+            orders: Orders::new(),
+        }
     }
 
     /// The number of the set of these labels' keys, if there is a target with just those.
@@ -88,7 +137,7 @@ impl Index {
     /// Adds a target, and says to which group, and to which key set.
     pub(crate) fn insert(&mut self, labels: &Labels, target: TargetId) -> (GroupId, usize) {
         let number = self.key_set_of(labels).unwrap_or_else(|| self.add_key_set(labels));
-        let known = self.key_sets.get(number).and_then(|key_set| key_set.exact(labels));
+        let known = self.key_sets.get(number).and_then(|key_set| key_set.exact(&key_set::tuple_of(labels)));
         let group = known.unwrap_or_else(|| {
             GroupId(self.groups.insert(Group {
                 labels: labels.clone(),
@@ -101,6 +150,7 @@ impl Index {
             && let Some(key_set) = self.key_sets.get_mut(number)
         {
             key_set.insert(labels, group);
+            self.orders.insert(labels, number, group);
         }
         if let Some(group) = self.groups.get_mut(group.0) {
             group.members.insert(target);
@@ -118,7 +168,8 @@ impl Index {
         let group = self.groups.remove(id.0)?;
         let key_set = self.key_sets.get_mut(group.key_set)?;
         key_set.remove(&group.labels);
-        if !key_set.is_empty() {
+        self.orders.remove(&group.labels, group.key_set, id);
+        if key_set.len() > 0 {
             return None;
         }
         self.remove_key_set(group.key_set);
@@ -128,43 +179,98 @@ impl Index {
     /// The groups that do not contradict `request`, need no reserved label that it lacks, and share most keys with it;
     /// at most `enough` of them, in no order.
     pub(crate) fn best(&mut self, request: &Labels, now: Duration, enough: usize) -> Result<Best, TooManyOrders> {
+        let number = |key| self.by_key.get(key).map(|key| key.number);
+        let labels = request.iter().map(|(key, value)| (key, value.as_str(), number(key)));
+        let asked = Asked { labels: labels.collect(), request };
+        let candidates = self.candidates(&asked);
         let mut best = Best::default();
-        for (shared, number) in self.candidates(request) {
+        for alike in candidates.chunk_by(|(one, _), (other, _)| one == other) {
+            let shared = alike[0].0.count_ones();
             if shared < best.shared && !best.groups.is_empty() || best.groups.len() >= enough {
                 break;
             }
-            if let Some(key_set) = self.key_sets.get_mut(number) {
-                key_set.matching(request, now, enough - best.groups.len(), &mut best.groups)?;
-            }
             best.shared = shared;
+            self.matching(&asked, alike, now, enough, &mut best.groups)?;
         }
         Ok(best)
     }
 
-    /// The key sets whose every reserved key the request holds, with the number of keys they share, most first.
-    fn candidates(&self, request: &Labels) -> Vec<(usize, usize)> {
-        let mut shared = vec![(0_usize, 0_usize); self.key_sets.end()];
-        for key in request.keys() {
-            let reserved = usize::from(keys::is_reserved(key.as_str()));
-            for number in self.by_key.get(key).into_iter().flatten() {
-                shared[*number].0 += 1;
-                shared[*number].1 += reserved;
+    /// The key sets whose every reserved key the request holds, with the keys that they share. Most keys first, and key
+    /// sets that share the same keys beside each other.
+    fn candidates(&self, asked: &Asked<'_>) -> Vec<(Shared, usize)> {
+        let mut shared: Vec<Shared> = vec![0; self.key_sets.end()];
+        let mut reserved: Shared = 0;
+        for (bit, (key, ..)) in asked.labels.iter().enumerate() {
+            reserved |= Shared::from(keys::is_reserved(key.as_str())) << bit;
+            for number in self.by_key.get(*key).iter().flat_map(|key| &key.key_sets) {
+                shared[*number] |= 1 << bit;
             }
         }
         let holds_reserved = |(number, key_set): (usize, &KeySet)| {
-            let (shared, shared_reserved) = shared[number];
-            (shared_reserved == key_set.reserved()).then_some((shared, number))
+            let shared = shared[number];
+            ((shared & reserved).count_ones() == key_set.reserved()).then_some((shared, number))
         };
         let mut candidates: Vec<_> = self.key_sets.iter().filter_map(holds_reserved).collect();
-        candidates.sort_unstable_by_key(|(shared, number)| (Reverse(*shared), *number));
+        candidates.sort_unstable_by_key(|(shared, number)| (Reverse(shared.count_ones()), *shared, *number));
         candidates
+    }
+
+    /// Adds to `found` the groups that match in key sets which share the same keys with the request.
+    fn matching(
+        &mut self,
+        asked: &Asked<'_>,
+        alike: &[(Shared, usize)],
+        now: Duration,
+        enough: usize,
+        found: &mut Vec<GroupId>,
+    ) -> Result<(), TooManyOrders> {
+        let mask = alike[0].0;
+        let values = asked.values(mask);
+        let mut lacking = Vec::with_capacity(alike.len());
+        for (_, number) in alike {
+            let Some(key_set) = self.key_sets.get(*number) else {
+                continue;
+            };
+            if mask == 0 {
+                found.extend(key_set.groups().take(enough.saturating_sub(found.len())));
+            } else if key_set.keys().len() == mask.count_ones() as usize {
+                found.extend(key_set.exact(&values));
+            } else {
+                lacking.push((*number, key_set));
+            }
+        }
+        let count: usize = lacking.iter().map(|(_, key_set)| key_set.len()).sum();
+        let is_meant = |number: usize| lacking.binary_search_by_key(&number, |(number, _)| *number).is_ok();
+        if count > COMPARE_EACH {
+            let numbers: Vec<u64> = asked.shared(mask).filter_map(|(.., number)| *number).collect();
+            let make = || -> (Vec<LabelKey>, Box<dyn Iterator<Item = _>>) {
+                let keys = asked.shared(mask).map(|(key, ..)| (*key).clone()).collect();
+                let groups = self.groups.iter();
+                let rows = groups.map(|(id, group)| (&group.labels, group.key_set, GroupId(id)));
+                (keys, Box::new(rows))
+            };
+            if let Some(order) = self.orders.get(&numbers, now, make) {
+                order.find(values.into(), is_meant, enough, found);
+                return Ok(());
+            }
+        }
+        if count > COMPARE_AT_MOST {
+            return Err(TooManyOrders);
+        }
+        let matching = lacking.iter().flat_map(|(_, key_set)| key_set.compare_each(asked.request));
+        found.extend(matching.take(enough.saturating_sub(found.len())));
+        Ok(())
     }
 
     fn add_key_set(&mut self, labels: &Labels) -> usize {
         let keys = keys_of(labels);
         let number = self.key_sets.insert(KeySet::new(keys.clone()));
         for key in &keys {
-            self.by_key.entry(key.clone()).or_default().push(number);
+            let known = self.by_key.entry(key.clone()).or_insert_with(|| {
+                self.next_key += 1;
+                Key { number: self.next_key, key_sets: Vec::new() }
+            });
+            known.key_sets.push(number);
         }
         self.by_keys.insert(keys, number);
         number
@@ -176,9 +282,9 @@ impl Index {
         };
         self.by_keys.remove(key_set.keys());
         for key in key_set.keys() {
-            if let Some(numbers) = self.by_key.get_mut(key) {
-                numbers.retain(|other| *other != number);
-                if numbers.is_empty() {
+            if let Some(known) = self.by_key.get_mut(key) {
+                known.key_sets.retain(|other| *other != number);
+                if known.key_sets.is_empty() {
                     self.by_key.remove(key);
                 }
             }

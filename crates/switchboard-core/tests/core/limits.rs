@@ -157,19 +157,19 @@ fn a_dial_fits_into_one_message() {
 fn requests_of_unlike_shapes_cannot_grow_the_index_without_end() {
     let mut desk = Desk::new();
     let root = desk.root();
-    for number in 0..100 {
-        desk.server(root, &format!("a={number} b=1 c=1 d=1 e=1"));
+    for number in 0..2_100 {
+        desk.server(root, &format!("a={number} b=1 c=1 d=1 e=1 f=1"));
     }
-    let keys = ["b=1", "c=1", "d=1", "e=1"];
+    let keys = ["b=1", "c=1", "d=1", "e=1", "f=1"];
     let mut refusals = Vec::new();
-    for shape in 1..16 {
-        let request: Vec<&str> = (0..4).filter(|bit| shape >> bit & 1 == 1).map(|bit| keys[bit]).collect();
+    for shape in 1..32 {
+        let request: Vec<&str> = (0..5).filter(|bit| shape >> bit & 1 == 1).map(|bit| keys[bit]).collect();
         refusals.push(desk.connect(root, &request.join(" ")).unwrap_err());
     }
     let full = refusals.iter().filter(|refusal| **refusal == limit(LimitKind::KeySets)).count();
-    assert_eq!(full, 15 - 8, "{refusals:?}");
+    assert_eq!(full, 31 - 16, "{refusals:?}");
     // Whoever names every key is not concerned, and after a while others have their turn.
-    assert!(desk.connect(root, "a=7 b=1 c=1 d=1 e=1").is_ok());
+    assert!(desk.connect(root, "a=7 b=1 c=1 d=1 e=1 f=1").is_ok());
     desk.now += core::time::Duration::from_secs(60);
     assert!(desk.connect(root, "a=7 b=1").is_ok());
 }
