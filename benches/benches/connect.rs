@@ -77,7 +77,8 @@ fn connect(criterion: &mut Criterion) {
     });
 
     let port = address.port().to_string();
-    let outside = [("transport", "tcp"), ("network", "outside"), ("server_address", "127.0.0.1"), ("server_port", &port)];
+    let outside =
+        [("transport", "tcp"), ("network", "outside"), ("server_address", "127.0.0.1"), ("server_port", &port)];
     let outside = Labels::try_from_pairs(outside).unwrap();
     group.bench_function("egress", |bench| {
         bench.iter(|| converse(blocking(runtime.block_on(handle.connect(&outside)).unwrap().socket)));

@@ -3,7 +3,12 @@
 //!
 //! Needs `CORD_BIN` and `CORD_GUESTS`, which `cargo xtask bench` sets.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, missing_docs, reason = "a benchmark that fails has nothing to report")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "a benchmark that fails has nothing to report"
+)]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use std::path::PathBuf;

@@ -50,8 +50,8 @@ fn constraint(plan: &RunPlan) -> anyhow::Result<Constraint> {
 /// Serves as the broker of one `cord run`, on the socket that is standard input.
 pub(crate) fn serve() -> Result<ExitCode, Fault> {
     logging::start();
-    let socket = fdpass::take_stdin()
-        .context("cord broker is started by cord run, with a socket as its standard input")?;
+    let socket =
+        fdpass::take_stdin().context("cord broker is started by cord run, with a socket as its standard input")?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
         switchboard.open(Capability::root(), socket).context("cannot open the handle")?;

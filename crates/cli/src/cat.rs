@@ -1,8 +1,8 @@
 //! `cord cat`: joins standard input and output to a connection of the switchboard.
 
+use crate::connect;
 use crate::exit::{self, Fault};
 use crate::parts::{anyhow_of, block_on};
-use crate::connect;
 use anyhow::{Context, anyhow};
 use client::Connection;
 use manifest::flags::CatFlags;

@@ -34,7 +34,9 @@ fn line(denial: &Denial) -> String {
         // No handle at all is how `cord run` without --connect says it; to who typed it, it is the same.
         DenialCause::NoNetwork => line(&Denial { cause: DenialCause::Refused(Refusal::Grant), ..denial.clone() }),
         DenialCause::Failed { reason } => format!("{action} {target} failed: {reason}"),
-        DenialCause::Refused(refusal) => format!("{action} {target} denied: {refusal}{}", allow(*action, target, refusal)),
+        DenialCause::Refused(refusal) => {
+            format!("{action} {target} denied: {refusal}{}", allow(*action, target, refusal))
+        }
         DenialCause::Unsupported => format!("{action} {target} denied: {cause}"),
     }
 }

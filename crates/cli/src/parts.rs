@@ -69,8 +69,8 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
     let labels = connect::labels(&flags.labels)?;
     block_on(async {
         let handle = connect::open(&flags.socket).map_err(anyhow_of)?;
-        let listener = edge::ingress::bind(flags.address)
-            .with_context(|| format!("cannot listen on {}", flags.address))?;
+        let listener =
+            edge::ingress::bind(flags.address).with_context(|| format!("cannot listen on {}", flags.address))?;
         print_line(&listener.local_addr()?.to_string()).map_err(anyhow_of)?;
         tokio::select! {
             ended = edge::ingress::run(listener, handle, labels, edge::ingress::IngressLimits::default()) => {

@@ -96,7 +96,10 @@ fn open_volumes(plan: &RunPlan) -> Result<Vec<Volume>, Fault> {
 struct Host;
 
 impl Outside for Host {
-    #[expect(clippy::disallowed_methods, reason = "the front door: --env NAME passes on a variable of this environment")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the front door: --env NAME passes on a variable of this environment"
+    )]
     fn variable(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
