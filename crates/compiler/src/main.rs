@@ -99,13 +99,18 @@ mod tests {
     }
 
     #[test]
-    fn every_place_to_cut_is_told() {
+    fn wherever_a_binary_is_cut_it_is_told_so() {
         let module = wat::parse_str("(module (memory 1) (func (export \"_start\") (drop (i32.const 1))))").unwrap();
+        let component = wat::parse_str("(component (core module (func (export \"a\"))))").unwrap();
         let engine = Engine::new(&Settings::default()).unwrap();
-        for end in 0..module.len() {
-            // Between two sections a shorter file is a valid module.
-            if let Err(error) = compiled(&engine, &module[..end]) {
-                assert!(!error.to_string().contains('\n'), "{error}");
+        for binary in [module, component] {
+            // After the magic number; before it there is nothing to know a binary by.
+            for end in 4..binary.len() {
+                let told = compiled(&engine, &binary[..end]).err().map(|error| error.to_string());
+                // Cut between two sections it is shorter and may be whole, or lack what it announced.
+                let whole = told.as_ref().is_none_or(|text| text.starts_with("invalid WebAssembly: function section"));
+                let cut = told.as_ref().is_some_and(|text| text.starts_with(&format!("cut short at byte {end}:")));
+                assert!(whole || cut, "{end} of {}: {told:?}", binary.len());
             }
         }
     }
