@@ -3,7 +3,7 @@
 //! `tcp-loopback` is the peer of both others: a thread that accepts and echoes, as a service would. `service` is the same
 //! conversation over the socket pair that the switchboard made; `egress` is it over a TCP socket that the egress dialled.
 
-#![expect(clippy::unwrap_used, missing_docs, reason = "a benchmark that fails has nothing to report")]
+#![expect(clippy::unwrap_used, reason = "a benchmark that fails has nothing to report")]
 
 use capability::Labels;
 use client::{Connection, Handle};

@@ -6,7 +6,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::print_stderr,
-    missing_docs,
+    clippy::panic,
     reason = "a benchmark that fails has nothing to report"
 )]
 
