@@ -54,7 +54,6 @@ pub(crate) fn serve() -> Result<ExitCode, Fault> {
         fdpass::take_stdin().context("cord broker is started by cord run, with a socket as its standard input")?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
-        switchboard.open(Capability::root(), socket).context("cannot open the handle")?;
         let outside = Labels::try_from_pairs([(keys::NETWORK, keys::OUTSIDE)])?;
         let (egress, resolver) = {
             let (ours, theirs) = fdpass::pair()?;
@@ -65,6 +64,8 @@ pub(crate) fn serve() -> Result<ExitCode, Fault> {
                 () = switchboard.serve() => return Err(anyhow!("the switchboard ended before its edges were there")),
             }
         };
+        // Not before the edges are there: a guest's first request must find them.
+        switchboard.open(Capability::root(), socket).context("cannot open the handle")?;
         tokio::select! {
             () = switchboard.serve() => {}
             ended = edge::egress::run(egress, edge::egress::EgressLimits::default()) => ended.context("the egress ended")?,
