@@ -3,12 +3,16 @@
 
 use crate::wait;
 use rustix::process::{Pid, Signal, kill_process};
+use std::fmt;
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+
+/// So much of standard output is shown when a test fails.
+const MOST_SHOWN: usize = 4096;
 
 /// A running process.
 #[derive(Debug)]
@@ -55,12 +59,20 @@ impl Running {
 
     /// Waits until it has printed `text`.
     pub fn wait_for_stdout(&self, text: &str) {
-        wait::until(format!("{text:?} on {self:?}"), || self.stdout.text().contains(text));
+        self.wait_for(text, &self.stdout);
     }
 
     /// Waits until it has said `text` on standard error.
     pub fn wait_for_stderr(&self, text: &str) {
-        wait::until(format!("{text:?} on {self:?}"), || self.stderr.text().contains(text));
+        self.wait_for(text, &self.stderr);
+    }
+
+    fn wait_for(&self, text: &str, stream: &Capture) {
+        let started = wait::now();
+        while !stream.text().contains(text) {
+            assert!(!wait::too_long(started), "no {text:?} from {self:#?}");
+            wait::moment();
+        }
     }
 
     /// What it has printed so far.
@@ -114,7 +126,7 @@ impl Drop for Running {
 }
 
 /// How a process ended.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outcome {
     /// As the kernel tells.
     pub status: ExitStatus,
@@ -122,6 +134,14 @@ pub struct Outcome {
     pub stdout: Vec<u8>,
     /// What it said on standard error.
     pub stderr: String,
+}
+
+impl fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}\nstandard output, {} bytes:", self.status, self.stdout.len())?;
+        let shown = &self.stdout[..self.stdout.len().min(MOST_SHOWN)];
+        writeln!(f, "{}\nstandard error:\n{}", String::from_utf8_lossy(shown), self.stderr)
+    }
 }
 
 impl Outcome {
@@ -135,7 +155,7 @@ impl Outcome {
     #[track_caller]
     pub fn expect_code(&self, code: i32) -> &Self {
         assert_eq!(self.status.code(), Some(code), "signal {:?}, {self:#?}", self.status.signal());
-        assert!(!self.stderr.contains("src/main.rs") || !self.stderr.contains("crates/"), "{self:#?}");
+        assert!(!self.stderr.contains("panicked at crates/"), "{self:#?}");
         self
     }
 
@@ -178,10 +198,15 @@ impl Outcome {
 }
 
 /// A stream of a process, read by a thread as it comes.
-#[derive(Debug)]
 struct Capture {
     bytes: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
+}
+
+impl fmt::Debug for Capture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text().fmt(f)
+    }
 }
 
 impl Capture {

@@ -1,5 +1,7 @@
 //! Where the programs under test are: what `cargo xtask test` says, else where cargo puts them.
 
+use crate::cord::Cord;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 /// The program `cord`.
@@ -30,6 +32,15 @@ pub fn sshd() -> PathBuf {
 #[must_use]
 pub fn shared_cache() -> PathBuf {
     guests().with_file_name("test-cache")
+}
+
+/// Has a large guest compiled into the shared cache once, where otherwise several tests would do so at the same time.
+pub fn warm(name: &str) {
+    fs::create_dir_all(shared_cache()).unwrap();
+    let lock = File::create(shared_cache().join(format!("{name}.lock"))).unwrap();
+    lock.lock().unwrap();
+    // What it does without a grant does not matter here.
+    let _ = Cord::run_guest(&[], name, &[]).run();
 }
 
 fn guests() -> PathBuf {

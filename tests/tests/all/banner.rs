@@ -4,6 +4,7 @@
 use cord_tests::cord::Cord;
 use cord_tests::namespace::SshNetwork;
 use cord_tests::process::Running;
+use cord_tests::programs;
 
 /// Grants, the host as the guest is told it, and what the guest may say it has reached.
 const WAYS: &[(&[&str], &str, &[&str])] = &[
@@ -17,6 +18,7 @@ const WAYS: &[(&[&str], &str, &[&str])] = &[
 
 /// Reaches the server in every way that is granted.
 fn reaches_the_server(guest: &str) {
+    programs::warm(guest);
     let network = SshNetwork::start();
     let start = |(flags, host, _): &(&[&str], &str, _)| banner(&network, flags, guest, host);
     let running: Vec<Running> = WAYS.iter().map(start).collect();
@@ -38,6 +40,7 @@ fn banner(network: &SshNetwork, flags: &[&str], guest: &str, host: &str) -> Runn
 /// Without a grant: the guest's own exit code, one line that says which flag would help, and not one packet.
 fn is_refused(guest: &str, exit_code: i32) {
     const HINT: &str = "connect to 127.0.0.1:22 denied: no grant covers it (allow with --connect 127.0.0.1:22)";
+    programs::warm(guest);
     let network = SshNetwork::start();
     let before = network.packets();
     // No grant at all is one process, a grant for something else is two: they must not differ in what they say.

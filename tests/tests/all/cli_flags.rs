@@ -1,6 +1,7 @@
 //! The flags of `cord run`, its exit codes, and which kinds of guest it runs.
 
 use cord_tests::cord::Cord;
+use cord_tests::process::Outcome;
 use cord_tests::programs;
 use std::fs;
 use std::io::Write;
@@ -63,11 +64,20 @@ fn a_trap_is_134_and_one_line_of_ours() {
     let guest = folder.path().join("trap.wat");
     fs::write(&guest, "(module (memory (export \"memory\") 1) (func $boom (export \"_start\") unreachable))").unwrap();
     let outcome = Cord::new(["run"]).arguments([&guest]).run();
-    assert!(outcome.expect_complaint(134).starts_with("the guest trapped: "), "{outcome:#?}");
+    expect_trap(&outcome, "unreachable");
     let deep = "(module (memory (export \"memory\") 1) (func $deep (export \"_start\") (call $deep)))";
     fs::write(&guest, deep).unwrap();
     let outcome = Cord::new(["run"]).arguments([&guest]).run();
-    assert!(outcome.expect_complaint(134).contains("stack"), "{outcome:#?}");
+    expect_trap(&outcome, "stack");
+}
+
+/// One line of ours, and behind it nothing but the names of functions.
+fn expect_trap(outcome: &Outcome, why: &str) {
+    outcome.expect_code(134).expect_stdout("");
+    let mut lines = outcome.stderr.lines();
+    let first = lines.next().and_then(|line| line.strip_prefix("cord: the guest trapped: "));
+    assert!(first.is_some_and(|reason| reason.contains(why)), "{outcome:#?}");
+    assert!(lines.all(|line| line.starts_with("    at ")), "{outcome:#?}");
 }
 
 #[test]

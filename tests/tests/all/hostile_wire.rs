@@ -25,7 +25,7 @@ impl Witness {
         let board = Board::start();
         let root = board.handle();
         let server = root.serve(&labels([("service", "db")])).await.unwrap();
-        let descriptors = board.descriptors();
+        let descriptors = settled(&board, &root).await;
         let witness = Self { board, root, server, descriptors };
         witness.expect_undisturbed().await;
         witness
@@ -36,6 +36,13 @@ impl Witness {
         drop(self.server.accept().await.unwrap());
         self.board.wait_for_descriptors(self.descriptors);
     }
+}
+
+/// How many descriptors the switchboard has open. It keeps its copy of one that it hands over until just after, so this
+/// asks it for something else before it counts.
+pub(crate) async fn settled(board: &Board, root: &Handle) -> usize {
+    root.list(&Labels::new()).await.unwrap();
+    board.descriptors()
 }
 
 /// Sends packets through a handle of their own, and expects that it is closed and nothing else happens.
