@@ -19,11 +19,8 @@ fuzz_target!(|typed: &str| {
     assert_eq!(again, target);
 
     let grants = target.grants().expect("a parsed target makes grants");
-    let constraint = Constraint {
-        rights: Rights::only(Right::ClientConnect),
-        grants: Some(grants),
-        ..Constraint::default()
-    };
+    let constraint =
+        Constraint { rights: Rights::only(Right::ClientConnect), grants: Some(grants), ..Constraint::default() };
     let guest = Capability::root().constrain(&constraint).expect("the root can be constrained");
     let host = target.to_string();
     for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv4Addr::new(9, 9, 9, 9).into(), Ipv6Addr::LOCALHOST.into()] {
@@ -41,7 +38,9 @@ fuzz_target!(|typed: &str| {
             let by_udp = host.starts_with("udp://");
             assert!(!allowed || by_udp == (transport == "udp"), "{host} allows {labels}");
             // A name, other than localhost, grants no address.
-            let names_addresses = host.contains('*') || host.contains('/') || host.contains("localhost")
+            let names_addresses = host.contains('*')
+                || host.contains('/')
+                || host.contains("localhost")
                 || host.contains(&address.to_string());
             assert!(!allowed || names_addresses, "{host} allows {labels}");
         }

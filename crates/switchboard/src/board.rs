@@ -8,6 +8,7 @@ use capability::Capability;
 use channel::Channel;
 use protocol::message::{Call, Decision, Reply, Request, Response};
 use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,7 +19,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) type HandlePeer = Peer<Request, Response>;
 pub(crate) type TargetPeer = Peer<Reply, Call>;
-pub(crate) type WatchPeer = Peer<Decision, Decision>;
+pub(crate) type WatchPeer = Peer<Infallible, Decision>;
 
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -126,7 +127,7 @@ impl State {
         self.targets.insert(id, Peer::new(channel, Arc::new(Notify::new()), reader));
     }
 
-    pub(crate) fn add_watch(&mut self, board: &Arc<Board>, id: WatchId, channel: Arc<Channel<Decision, Decision>>) {
+    pub(crate) fn add_watch(&mut self, board: &Arc<Board>, id: WatchId, channel: Arc<Channel<Infallible, Decision>>) {
         let reader = self.spawn(readers::read_watch(board.clone(), id, channel.clone()));
         self.watches.insert(id, (Peer::new(channel, Arc::new(Notify::new()), reader), 0));
     }

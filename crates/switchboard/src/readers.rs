@@ -4,6 +4,7 @@ use crate::board::Board;
 use capability::{LimitKind, Refusal};
 use channel::{Channel, ReceiveError};
 use protocol::message::{Call, Decision, Reply, Request, RequestId, Response};
+use std::convert::Infallible;
 use std::sync::Arc;
 use switchboard_core::{Event, HandleId, TargetId, WatchId};
 use tokio::sync::Notify;
@@ -65,7 +66,7 @@ pub(crate) async fn read_target(board: Arc<Board>, target: TargetId, channel: Ar
 }
 
 /// A watcher has nothing to say: whatever comes, the channel is done.
-pub(crate) async fn read_watch(board: Arc<Board>, watch: WatchId, channel: Arc<Channel<Decision, Decision>>) {
+pub(crate) async fn read_watch(board: Arc<Board>, watch: WatchId, channel: Arc<Channel<Infallible, Decision>>) {
     let _ = channel.receive().await;
     board.lock().watches.remove(&watch);
     board.apply(Event::WatchClosed(watch), None);
