@@ -13,6 +13,7 @@
 //! | `cache` | compiled code: reused when sound, made anew when not |
 //! | `binary` | what is linked into the programs, and what is not |
 //! | `flower` | the switchboard as Flower had it, through a handle |
+//! | `beyond_flower` | the same, for what Flower never tested: list, watch, ingress, bad labels, crowds, grants |
 //! | `hostile_wire` | bytes that are no message |
 //! | `switchboard_parts` | `cord switchboard`, `ingress`, `egress`, `resolver`, `cat`, `ls`, `watch` |
 //!
@@ -22,6 +23,7 @@
 
 mod bad_input;
 mod banner;
+mod beyond_flower;
 mod binary;
 mod broker;
 mod cache;
