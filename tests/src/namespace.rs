@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
-/// A network in which there is nothing but a real OpenSSH server on 127.0.0.1:22 and [::1]:22. It logs nobody in, and
+/// A network in which there is nothing but a real OpenSSH server on 127.0.0.1:22 and `[::1]:22`. It logs nobody in, and
 /// sends away after a second who only listens.
 #[derive(Debug)]
 pub struct SshNetwork {

@@ -60,12 +60,8 @@ Every program that can open SOCKET holds the strongest handle: keep its folder t
 #[command(after_help = RUN_HELP)]
 pub struct RunFlags {
     /// The guest may connect to TARGET (can be given more than once)
-    ///
-    /// An address, a CIDR range or a host name, and a port: 127.0.0.1:22, [::1]:22, 10.0.0.0/8:5432-5433,
-    /// db.example.com:5432, *.example.com:443, localhost:80, udp://9.9.9.9:53, or *:443 for anything at a port. A name
-    /// that leads to a private or loopback address is refused unless that address is granted too, or the name is
-    /// marked: db.example.com:5432,private
-    #[arg(short, long, value_name = "TARGET")]
+    // The rest is no doc comment: rustdoc would take an IPv6 address in brackets for a link.
+    #[arg(short, long, value_name = "TARGET", long_help = CONNECT_HELP)]
     pub connect: Vec<ConnectTarget>,
     /// The guest sees folder HOST of this machine as GUEST (add :ro to forbid writing)
     #[arg(short, long = "volume", value_name = "HOST:GUEST[:ro]", value_parser = parse_volume)]
@@ -91,6 +87,15 @@ pub struct RunFlags {
     pub guest: Vec<String>,
 }
 
+const CONNECT_HELP: &str = "\
+The guest may connect to TARGET (can be given more than once)
+
+An address, a CIDR range or a host name, and a port: 127.0.0.1:22, [::1]:22, 10.0.0.0/8:5432-5433, db.example.com:5432, \
+*.example.com:443, localhost:80, udp://9.9.9.9:53, or *:443 for anything at a port.
+
+A name that leads to a private or loopback address is refused unless that address is granted too, or the name is marked: \
+db.example.com:5432,private";
+
 const RUN_HELP: &str = "\
 Examples:
   cord run hello.wasm
@@ -108,7 +113,7 @@ pub struct SwitchboardFlags {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  cord ingress 127.0.0.1:8080 /run/me/board service=web")]
 pub struct IngressFlags {
-    /// Where to accept: 127.0.0.1:8080, [::]:8080; port 0 picks one and prints it
+    /// Where to accept, as in 127.0.0.1:8080 or `[::]:8080`; port 0 picks one and prints it
     #[arg(value_name = "ADDR")]
     pub address: SocketAddr,
     /// The switchboard's socket
