@@ -19,6 +19,8 @@ fn count_descriptors() -> usize {
 /// Runs a test alone on a runtime of its own, and holds it to the descriptors that were there before.
 pub(crate) fn run<F: Future<Output = ()>>(test: impl FnOnce() -> F) {
     let _alone: MutexGuard<'_, ()> = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The first runtime of a process makes descriptors that stay, if another crate of the build wants signals of it.
+    drop(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
     let before = count_descriptors();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test()).await.unwrap() });
