@@ -19,8 +19,8 @@ const COMPILER: &[&str] = &["--package", "compiler"];
 /// for it, minutes of work, serves them too.
 const WITH_CORDS_FEATURES: &[&str] =
     &["--workspace", "--exclude", "compiler", "--exclude", "edge", "--exclude", "cord-benches"];
-/// The others that have tests: the compiler, and the edges with a clock that tests can set.
-const WITH_OTHER_FEATURES: &[&str] = &["--package", "compiler", "--package", "edge"];
+/// The edges are tested on a clock that tests can set, which `cord` does not have.
+const EDGE: &[&str] = &["--package", "edge"];
 
 /// Sets up, builds, and runs every test. `arguments` go to the test runner.
 pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
@@ -32,7 +32,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
         Some(_) => &["nextest", "run", "--no-tests=pass"],
         None => &["test", "--tests"],
     };
-    for packages in [WITH_CORDS_FEATURES, WITH_OTHER_FEATURES] {
+    for packages in [WITH_CORDS_FEATURES, COMPILER, EDGE] {
         let mut tests = cargo(workspace, runner);
         tests.args(packages).args(arguments);
         variables.give(&mut tests);
@@ -40,8 +40,9 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
     }
     // A choice of tests is a choice among these, and the documentation's are not.
     if arguments.is_empty() {
-        show_and_run(cargo(workspace, &["test", "--quiet", "--doc"]).args(WITH_CORDS_FEATURES))?;
-        show_and_run(&mut cargo(workspace, &["test", "--quiet", "--doc", "--package", "edge"]))?;
+        for packages in [WITH_CORDS_FEATURES, EDGE] {
+            show_and_run(cargo(workspace, &["test", "--quiet", "--doc"]).args(packages))?;
+        }
     }
     Ok(())
 }
