@@ -178,8 +178,8 @@ impl Release {
         for name in ["lists/partial", "cache/archives/partial"] {
             fs::create_dir_all(folder.join(name))?;
         }
-        let main = self.mirror(&self.codename, "http://deb.debian.org/debian/");
-        let security = self.mirror(&format!("{}-security", self.codename), "http://deb.debian.org/debian-security/");
+        let main = self.mirror(&self.codename)?;
+        let security = self.mirror(&format!("{}-security", self.codename))?;
         let source = |mirror: &str, suite: &str| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n");
         let sources = [
             source(&main, &self.codename),
@@ -200,12 +200,13 @@ impl Release {
         Ok(configuration)
     }
 
-    /// The mirror this machine uses for a suite.
-    fn mirror(&self, suite: &str, standard: &str) -> String {
+    /// The mirror this machine uses for a suite, whether its lists were ever fetched or not.
+    fn mirror(&self, suite: &str) -> Result<String> {
         let mut ask = Command::new("apt-get");
-        ask.args(["indextargets", "--format", "$(REPO_URI)", &format!("Codename: {suite}")]);
-        let answer = output_of(&mut ask).unwrap_or_default();
-        answer.lines().find(|line| line.starts_with("http")).unwrap_or(standard).to_string()
+        ask.args(["indextargets", "--no-release-info", "--format", "$(REPO_URI)", &format!("Release: {suite}")]);
+        let answer = output_of(&mut ask)?;
+        let mirror = answer.lines().find(|line| line.starts_with("http"));
+        mirror.map(str::to_string).with_context(|| format!("apt has no source for {suite}; add one to its sources"))
     }
 }
 
