@@ -64,7 +64,7 @@ impl Handle {
     /// See [`RequestError`].
     pub async fn connect(&self, out_labels: &Labels) -> Result<Connection, RequestError> {
         match self.ask(RequestBody::ClientConnect(out_labels.clone()), None).await? {
-            (ResponseBody::Connected(labels), Some(socket)) => Ok(Connection { socket, labels }),
+            (ResponseBody::Connected(labels), Some(socket)) => Ok(Connection { socket, labels, datagrams: Vec::new() }),
             _ => Err(unexpected("client-connect")),
         }
     }

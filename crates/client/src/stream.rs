@@ -13,6 +13,8 @@ pub struct Connection {
     pub socket: OwnedFd,
     /// The union of the labels of both ends. The other end's handle could not lie about them.
     pub labels: Labels,
+    /// Datagrams that came before the socket was there.
+    pub datagrams: Vec<Vec<u8>>,
 }
 
 /// A registered server: where its connections arrive. Dropping it takes the server out of the switchboard.
@@ -33,7 +35,9 @@ impl Server {
     pub async fn accept(&self) -> Option<Connection> {
         loop {
             match self.channel.receive().await {
-                Ok(Some((Call::Connection(labels), Some(socket)))) => return Some(Connection { socket, labels }),
+                Ok(Some((Call::Connection(labels), Some(socket)))) => {
+                    return Some(Connection { socket, labels, datagrams: Vec::new() });
+                }
                 Ok(Some((Call::Cancel { .. }, _))) | Err(ReceiveError::OutOfDescriptors { .. }) => {}
                 // Nobody asks a server to dial or to look up.
                 Ok(Some(_) | None) | Err(_) => return None,
