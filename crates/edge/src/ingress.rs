@@ -156,7 +156,7 @@ impl Ingress {
             let labels = labels.merge(&socket_labels(client, server)?)?;
             // Taken out of this runtime, as the socket is the server's from now on.
             let socket = OwnedFd::from(stream.into_std()?);
-            match timeout(push_time, handle.push(&labels, socket.as_fd())).await {
+            match timeout(push_time, handle.push(&labels, socket.as_fd(), Vec::new())).await {
                 Ok(outcome) => Ok(outcome.map(drop)?),
                 Err(_elapsed) => Err(PushError::TimedOut),
             }

@@ -36,7 +36,7 @@ async fn during(listener: std::net::TcpListener, own: &[(&str, &str)], test: imp
 /// The next push: its number, its labels, its socket.
 async fn next_push(far: &FarEnd) -> (RequestId, Labels, OwnedFd) {
     match far.receive().await.expect("it is a request").expect("the ingress is there") {
-        (Request { id, body: RequestBody::IngressConnect(labels) }, Some(socket)) => (id, labels, socket),
+        (Request { id, body: RequestBody::IngressConnect { labels, .. } }, Some(socket)) => (id, labels, socket),
         other => panic!("no push: {other:?}"),
     }
 }
