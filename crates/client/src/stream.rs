@@ -13,7 +13,8 @@ pub struct Connection {
     pub socket: OwnedFd,
     /// The union of the labels of both ends. The other end's handle could not lie about them.
     pub labels: Labels,
-    /// Datagrams that came before the socket was there.
+    /// What came for the socket before it existed, oldest first: nothing else will deliver it. Only a UDP socket that an
+    /// ingress pushed has any.
     pub datagrams: Vec<Vec<u8>>,
 }
 
@@ -35,8 +36,8 @@ impl Server {
     pub async fn accept(&self) -> Option<Connection> {
         loop {
             match self.channel.receive().await {
-                Ok(Some((Call::Connection(labels), Some(socket)))) => {
-                    return Some(Connection { socket, labels, datagrams: Vec::new() });
+                Ok(Some((Call::Connection { labels, datagrams }, Some(socket)))) => {
+                    return Some(Connection { socket, labels, datagrams });
                 }
                 Ok(Some((Call::Cancel { .. }, _))) | Err(ReceiveError::OutOfDescriptors { .. }) => {}
                 // Nobody asks a server to dial or to look up.

@@ -55,7 +55,8 @@ fn limit_fault(limit: LimitKind) -> Fault {
         | LimitKind::Requests
         | LimitKind::Backlog
         | LimitKind::Dials
-        | LimitKind::Descriptors => Fault::NewSocketLimit,
+        | LimitKind::Descriptors
+        | LimitKind::Datagrams => Fault::NewSocketLimit,
     }
 }
 
