@@ -39,6 +39,8 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             deadline: plan.timeout,
             network,
             max_sockets: wasi::MAX_SOCKETS,
+            listeners: Vec::new(),
+            connections: Vec::new(),
             report: Arc::new(Hints::default()),
         };
         program.run(spec).await.map_err(Fault::cannot_run)
