@@ -167,7 +167,9 @@ impl Preview1 {
             Some(soonest) => Patience::AtMost(soonest),
             None => Patience::Endless,
         };
-        let outcome = patience.wait(Errno::Again, any(&mut self.wasi, &mut self.table, wanted)).await;
+        // Unconstrained, because the runtime would call what is ready not ready after so many, always the same ones.
+        let any = tokio::task::unconstrained(any(&mut self.wasi, &mut self.table, wanted));
+        let outcome = patience.wait(Errno::Again, any).await;
         match outcome.map_err(Error::downcast) {
             Ok(()) => Ok(()),
             Err(Ok(Errno::Again)) => {
