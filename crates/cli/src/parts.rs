@@ -122,6 +122,8 @@ fn outside(flags: &EdgeFlags) -> Result<Labels, Fault> {
 }
 
 pub(crate) fn anyhow_of(fault: Fault) -> anyhow::Error {
-    let (Fault::Ours(error) | Fault::CannotRun(error) | Fault::NotFound(error)) = fault;
-    error
+    match fault {
+        Fault::Ours(error) | Fault::CannotRun(error) | Fault::NotFound(error) => error,
+        Fault::Told => anyhow!("{fault}"),
+    }
 }
