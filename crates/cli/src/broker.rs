@@ -6,15 +6,15 @@
 //!
 //! The broker listens before it answers the first request. So whoever has a handle of it knows that all is published.
 
+use crate::door::Door;
 use crate::exit::{self, Fault};
 use crate::{descriptors, logging, parts};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Constraint, Labels, Right, Rights, keys};
 use client::{Handle, RequestError};
-use edge::ingress::IngressLimits;
+use edge::ingress::IngressError;
 use manifest::flags::BrokerFlags;
-use manifest::{Publish, RunPlan, service_labels};
-use std::net::TcpListener;
+use manifest::{Publish, RunPlan, Transport, service_labels};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
@@ -94,22 +94,22 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
 }
 
 /// Listens where it is to be published, and says where if the system chose.
-fn listen(publish: &Publish) -> anyhow::Result<(Publish, TcpListener)> {
-    let listener = edge::ingress::bind(publish.outside)
-        .with_context(|| format!("cannot listen on {} (--publish {publish})", publish.outside))?;
+fn listen(publish: &Publish) -> anyhow::Result<(Publish, Door)> {
+    let door = Door::open(publish.outside, publish.transport)?;
     if publish.outside.port() == 0 {
-        let address = listener.local_addr().context("cannot tell where it is published")?;
-        exit::say(format_args!("{address} is port {} of the guest", publish.guest_port));
+        let address = door.address().context("cannot tell where it is published")?;
+        let transport = if publish.transport == Transport::Udp { "UDP port" } else { "port" };
+        exit::say(format_args!("{address} is {transport} {} of the guest", publish.guest_port));
     }
-    Ok((*publish, listener))
+    Ok((*publish, door))
 }
 
-/// An ingress for each listener. They share one handle, which can push to the guest and do nothing else.
+/// An ingress for each door. They share one handle, which can push to the guest and do nothing else.
 fn ingresses(
     switchboard: &Switchboard,
-    published: Vec<(Publish, TcpListener)>,
+    published: Vec<(Publish, Door)>,
     service: &Labels,
-) -> anyhow::Result<JoinSet<Result<(), edge::ingress::IngressError>>> {
+) -> anyhow::Result<JoinSet<Result<(), IngressError>>> {
     let mut ingresses = JoinSet::new();
     if published.is_empty() {
         return Ok(ingresses);
@@ -123,9 +123,8 @@ fn ingresses(
     // Beside the guest's handles: it alone is no reason to go on.
     switchboard.open_aside(Capability::root().constrain(&push)?, theirs)?;
     let handle = Handle::new(ours)?;
-    for (publish, listener) in published {
-        let labels = publish.labels(service)?;
-        ingresses.spawn(edge::ingress::run(listener, handle.clone(), labels, IngressLimits::default()));
+    for (publish, door) in published {
+        ingresses.spawn(door.run(handle.clone(), publish.labels(service)?));
     }
     Ok(ingresses)
 }

@@ -5,6 +5,7 @@ mod cat;
 mod code;
 mod connect;
 mod descriptors;
+mod door;
 mod exit;
 mod hints;
 mod inspect;

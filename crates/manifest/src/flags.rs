@@ -32,7 +32,7 @@ pub enum Command {
     /// Run a switchboard on a socket, for other programs to connect through
     #[command(after_help = SWITCHBOARD_HELP)]
     Switchboard(SwitchboardFlags),
-    /// Accept TCP connections and hand each to a server of a switchboard
+    /// Accept connections and hand each to a server of a switchboard
     Ingress(IngressFlags),
     /// Dial outside for the clients of a switchboard
     Egress(EdgeFlags),
@@ -134,8 +134,11 @@ pub struct SwitchboardFlags {
 
 /// `cord ingress`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  cord ingress 127.0.0.1:8080 /run/me/board service=web")]
+#[command(after_help = INGRESS_HELP)]
 pub struct IngressFlags {
+    /// Hear datagrams, and hand a socket for each peer to the server
+    #[arg(short, long)]
+    pub udp: bool,
     /// Where to accept, as in 127.0.0.1:8080 or `[::]:8080`; port 0 picks one and prints it
     #[arg(value_name = "ADDR")]
     pub address: SocketAddr,
@@ -145,6 +148,13 @@ pub struct IngressFlags {
     #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub labels: Vec<(String, String)>,
 }
+
+const INGRESS_HELP: &str = "\
+Examples:
+  cord ingress 127.0.0.1:8080 /run/me/board service=web
+  cord ingress --udp 127.0.0.1:5353 /run/me/board service=dns
+
+A server_port among the labels is the server's own, where that differs from the port outside.";
 
 /// `cord egress`, `cord resolver`.
 #[derive(Debug, Args)]
