@@ -8,6 +8,7 @@
 //! through a socket pair or a queue.
 
 mod arrived;
+mod asked;
 mod connection;
 mod denial;
 mod fault;
