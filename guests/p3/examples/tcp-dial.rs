@@ -34,7 +34,8 @@ async fn talk(connection: Connection, text: &str) -> Result<(), ()> {
     send_all(&mut output, text.as_bytes()).await;
     drop(output);
     let answer = read_to_end(&mut input).await;
-    std::io::stdout().write_all(&answer).map_err(drop)?;
+    let mut stdout = std::io::stdout();
+    stdout.write_all(&answer).and_then(|()| stdout.flush()).map_err(drop)?;
     match futures::join!(sent.into_future(), received.into_future()) {
         (Ok(()), Ok(())) => Ok(()),
         (sent, received) => fail(format!("tcp-dial: sent: {sent:?}, received: {received:?}")),

@@ -20,11 +20,7 @@ use crate::sockets::p2::{HasSockets, SocketsView, ours, theirs};
 use crate::sockets::tcp::TcpSocket;
 
 impl<T: Send> HostTcpSocketWithStore<T> for HasSockets {
-    async fn connect(
-        store: &Accessor<T, Self>,
-        socket: Resource<Theirs>,
-        remote: IpSocketAddress,
-    ) -> SocketResult<()> {
+    async fn connect(store: &Accessor<T, Self>, socket: Resource<Theirs>, remote: IpSocketAddress) -> SocketResult<()> {
         store.with(|mut access| answer(access.get().tcp_0_3(&socket)?.start_connect(remote.into())))?;
         poll_fn(|cx| {
             store.with(|mut access| {

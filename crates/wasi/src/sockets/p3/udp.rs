@@ -22,10 +22,7 @@ impl<T: Send> HostUdpSocketWithStore<T> for HasSockets {
         answer(datagrams.send(&data, remote.map(Into::into)).await)
     }
 
-    async fn receive(
-        store: &Accessor<T, Self>,
-        socket: Resource<Theirs>,
-    ) -> SocketResult<(Vec<u8>, IpSocketAddress)> {
+    async fn receive(store: &Accessor<T, Self>, socket: Resource<Theirs>) -> SocketResult<(Vec<u8>, IpSocketAddress)> {
         let datagrams = store.with(|mut access| access.get().datagrams(&socket))?;
         let (data, sender) = answer(datagrams.receive().await)?;
         Ok((data, sender.into()))
