@@ -11,6 +11,7 @@
 //! | `options` | nothing, no grant | every option of both kinds of socket: get, set, bad values, inheritance |
 //! | `names` | nothing, no grant | IP literals, `localhost`, bad names, a name without a grant |
 //! | `udp` | nothing, no grant | UDP sockets in every state, and datagrams between sockets of this program |
+//! | `limit MOST` | nothing, no grant | as many sockets as the host admits, at most MOST, and that one more is refused |
 //! | `connect HOST PORT` | a granted echo server | states, addresses and options while connecting and once connected |
 //! | `streams HOST PORT` | a granted echo server | echo, ends of streams, waiting, cancelling, megabytes |
 //! | `outlive HOST PORT` | a granted echo server | streams work after their socket was dropped |
@@ -52,6 +53,7 @@ impl wasip3::exports::cli::run::Guest for Sockets {
             ["options"] => options::check_unconnected(&mut report).await,
             ["names"] => names::check(&mut report).await,
             ["udp"] => datagrams::check(&mut report).await,
+            ["limit", most] => unconnected::check_limit(&mut report, most.parse().expect("MOST is a number")),
             ["connect", host, port] => connected::check(&mut report, parse(host, port)).await,
             ["streams", host, port] => streams::check(&mut report, parse(host, port)).await,
             ["outlive", host, port] => streams::check_outlive(&mut report, parse(host, port)).await,

@@ -2,7 +2,7 @@
 
 use p3_guests::{Connection, Report, family, read_to_end, wire};
 use std::net::SocketAddr;
-use wasip3::sockets::types::{IpAddressFamily, TcpSocket};
+use wasip3::sockets::types::{ErrorCode, IpAddressFamily, TcpSocket, UdpSocket};
 use wasip3::wit_bindgen::rt::async_support::StreamResult;
 
 /// Addresses nobody may connect to, each with a name and a family that fits it.
@@ -54,4 +54,25 @@ async fn bad_remotes(report: &mut Report) {
     let v6_socket = TcpSocket::create(IpAddressFamily::Ipv6).expect("a socket");
     report.code("connect-v6-on-v4", v4_socket.connect(wire(v6)).await, "invalid-argument");
     report.code("connect-v4-on-v6", v6_socket.connect(wire(v4)).await, "invalid-argument");
+}
+
+/// Sockets are made until the host refuses: with a code that says so in words, because there is none for it. One that
+/// goes makes room for another, of either kind.
+pub fn check_limit(report: &mut Report, most: usize) {
+    let made: Vec<TcpSocket> = (0..most).map_while(|_| TcpSocket::create(IpAddressFamily::Ipv4).ok()).collect();
+    report.equal("limit-is-reached", made.len() < most, true);
+    for refused in
+        [TcpSocket::create(IpAddressFamily::Ipv6).map(drop), UdpSocket::create(IpAddressFamily::Ipv4).map(drop)]
+    {
+        let says = matches!(&refused, Err(ErrorCode::Other(Some(text))) if text.contains("too many sockets"));
+        report.code("limit-code", refused, "other");
+        report.equal("limit-says", says, true);
+    }
+    let mut made = made;
+    made.pop();
+    let datagrams = UdpSocket::create(IpAddressFamily::Ipv4);
+    report.ok("limit-room-again", datagrams.as_ref().map_err(Clone::clone));
+    report.code("limit-full-again", TcpSocket::create(IpAddressFamily::Ipv4), "other");
+    drop(datagrams);
+    report.ok("limit-room-at-last", TcpSocket::create(IpAddressFamily::Ipv4));
 }
