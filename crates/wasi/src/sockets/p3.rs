@@ -88,3 +88,55 @@ impl From<Family> for IpAddressFamily {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A code as the interface spells it, but for hyphens.
+    fn code(fault: Fault) -> String {
+        format!("{:?}", ErrorCode::from(fault))
+    }
+
+    #[test]
+    fn a_call_at_the_wrong_time_is_in_the_wrong_state() {
+        for fault in [Fault::InvalidState, Fault::ConcurrencyConflict, Fault::NotInProgress, Fault::WouldBlock] {
+            assert!(code(fault).contains("InvalidState"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_gone_by_the_time_of_the_connect_is_unreachable() {
+        for fault in [
+            Fault::RemoteUnreachable,
+            Fault::NameUnresolvable,
+            Fault::TemporaryResolverFailure,
+            Fault::PermanentResolverFailure,
+        ] {
+            assert!(code(fault).contains("RemoteUnreachable"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn every_other_fault_keeps_its_name() {
+        for fault in [
+            Fault::AccessDenied,
+            Fault::NotSupported,
+            Fault::InvalidArgument,
+            Fault::OutOfMemory,
+            Fault::Timeout,
+            Fault::AddressNotBindable,
+            Fault::AddressInUse,
+            Fault::ConnectionRefused,
+            Fault::ConnectionReset,
+            Fault::ConnectionBroken,
+            Fault::ConnectionAborted,
+            Fault::DatagramTooLarge,
+        ] {
+            assert!(code(fault).contains(&fault.to_string()), "{fault}: {}", code(fault));
+        }
+        assert!(matches!(ErrorCode::from(Fault::Unknown), ErrorCode::Other(None)));
+        let says = |text: &str| text.contains("too many sockets");
+        assert!(matches!(ErrorCode::from(Fault::NewSocketLimit), ErrorCode::Other(Some(text)) if says(&text)));
+    }
+}

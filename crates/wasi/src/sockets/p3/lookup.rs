@@ -54,3 +54,41 @@ impl From<Fault> for ErrorCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn found(addresses: &[&str]) -> Result<Vec<IpAddr>, Fault> {
+        let known = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        let found = super::addresses(Ok(Lookup::Known(known))).await?;
+        Ok(found.into_iter().map(IpAddr::from).collect())
+    }
+
+    #[tokio::test]
+    async fn ipv4_inside_ipv6_is_told_as_ipv4() {
+        let want: Vec<IpAddr> = ["192.0.2.7", "2001:db8::7"].map(|address| address.parse().unwrap()).to_vec();
+        assert_eq!(found(&["::ffff:192.0.2.7", "2001:db8::7"]).await, Ok(want));
+    }
+
+    #[tokio::test]
+    async fn no_address_is_no_success() {
+        assert_eq!(found(&[]).await, Err(Fault::NameUnresolvable));
+    }
+
+    #[test]
+    fn every_fault_of_a_lookup_has_its_code() {
+        let check = |fault: Fault, code: &str| {
+            assert!(format!("{:?}", ErrorCode::from(fault)).contains(code), "{fault}");
+        };
+        check(Fault::AccessDenied, "AccessDenied");
+        check(Fault::InvalidArgument, "InvalidArgument");
+        check(Fault::NameUnresolvable, "NameUnresolvable");
+        check(Fault::TemporaryResolverFailure, "TemporaryResolverFailure");
+        check(Fault::Timeout, "TemporaryResolverFailure");
+        check(Fault::NewSocketLimit, "TemporaryResolverFailure");
+        check(Fault::PermanentResolverFailure, "PermanentResolverFailure");
+        check(Fault::RemoteUnreachable, "PermanentResolverFailure");
+        check(Fault::Unknown, "Other");
+    }
+}
