@@ -160,13 +160,14 @@ fn nobody_hears_of_a_datagram_that_is_not_granted() {
 
 #[test]
 fn a_lookup_gives_all_addresses_of_a_name() {
-    let hosts = "192.0.2.7 two.example.test\n2001:db8::7 two.example.test\n192.0.2.8 one.example.test\n";
+    let hosts = "192.0.2.7 two.example.test\n2001:db8::7 two.example.test\n192.0.2.8 one.example.test\n\
+        192.0.2.9 xn--bcher-kva.example.test\n";
     let lookup = |flags: &[&str], names: &[&str]| {
         let folder = tempfile::tempdir().unwrap();
         Cord::run_guest(flags, "lookup-p3.wasm", names).wrapped(with_hosts(folder.path(), hosts)).run()
     };
     let flags = ["-c", "*.example.test:80"];
-    let outcome = lookup(&flags, &["two.example.test", "ONE.example.test."]);
+    let outcome = lookup(&flags, &["two.example.test", "ONE.example.test.", "b\u{fc}cher.example.test"]);
     let text = outcome.text();
     let found = |line: &str| text.lines().any(|found| found == line);
     assert!(
@@ -174,6 +175,7 @@ fn a_lookup_gives_all_addresses_of_a_name() {
         "{outcome:#?}"
     );
     assert!(found("ONE.example.test.: 192.0.2.8"), "{outcome:#?}");
+    assert!(found("b\u{fc}cher.example.test: 192.0.2.9"), "{outcome:#?}");
     outcome.expect_silent_success();
 
     let outcome = lookup(&flags, &["gone.example.test"]);
