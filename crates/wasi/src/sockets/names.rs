@@ -75,8 +75,12 @@ pub(crate) enum Name {
 pub(crate) const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 impl Name {
-    /// Understands the text of a lookup.
+    /// Understands the text of a lookup. Names in other scripts than ASCII are written as DNS has them (IDNA).
     pub(crate) fn parse(text: &str) -> Name {
+        if !text.is_ascii() {
+            // What comes out is ASCII, which ends the recursion.
+            return idna::domain_to_ascii(text).map_or(Name::Invalid, |ascii| Name::parse(&ascii));
+        }
         if let Ok(address) = text.parse() {
             return Name::Address(address);
         }
@@ -186,6 +190,10 @@ mod tests {
         check("db.", Name::Host(name("db")));
         check("Example.COM", Name::Host(name("example.com")));
         check("example.com.", Name::Host(name("example.com")));
+        check("Bücher.example", Name::Host(name("xn--bcher-kva.example")));
+        check("例え。テスト。", Name::Host(name("xn--r8jz45g.xn--zckzah")));
+        check("ＬＯＣＡＬＨＯＳＴ", Name::Localhost);
+        check("１２７.0.0.1", Name::Address([127, 0, 0, 1].into()));
         check("notlocalhost", Name::Host(service("notlocalhost")));
         check("_sip.example.com", Name::Host(name("_sip.example.com")));
         for invalid in [
@@ -204,7 +212,8 @@ mod tests {
             "0x7f.1",
             "0x7f000001",
             "2130706433",
-            "bücher.example",
+            "a\u{200d}b.example",
+            "\u{ff0f}",
             "a\0b",
             "a..",
         ] {
