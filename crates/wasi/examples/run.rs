@@ -40,6 +40,10 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         limits: Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
         deadline: Some(std::time::Duration::from_secs(5)),
         network: None,
+        application: None,
+        max_sockets: wasi::MAX_SOCKETS,
+        listeners: Vec::new(),
+        connections: Vec::new(),
         report: Arc::new(ToStderr),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

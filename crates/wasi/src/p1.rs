@@ -56,7 +56,7 @@ impl Preview1 {
         impl DenialReport for Nobody {
             fn denied(&self, _denial: Denial) {}
         }
-        let network = Network::new(None, Arc::new(Nobody), 0);
+        let network = Network::new(None, None, Arc::new(Nobody), 0);
         Preview1 { wasi: WasiCtxBuilder::new().build_p1(), table: Table::new(0), network, fuel: 0 }
     }
 

@@ -66,7 +66,7 @@ impl Preview1 {
         while wasi.fd_prestat_get(&mut nowhere, Fd::from(3 + volumes)).is_ok() {
             volumes += 1;
         }
-        let network = Network::new(spec.network, spec.report, spec.max_sockets);
+        let network = Network::new(spec.network, spec.application, spec.report, spec.max_sockets);
         let mut guest = Preview1 { wasi, table: Table::new(volumes), network, fuel: 0 };
         for listener in spec.listeners {
             let outcome = match listen(&guest.network, &listener).await {
