@@ -8,6 +8,7 @@
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
+//! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -32,6 +33,7 @@ mod flower;
 mod hostile_wire;
 mod many;
 mod names;
+mod p3_sockets;
 mod refusals;
 mod sockets;
 mod switchboard_parts;

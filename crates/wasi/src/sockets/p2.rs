@@ -11,12 +11,12 @@ mod udp;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets;
 use wasmtime_wasi::p2::{SocketError, SocketResult};
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
+use crate::sockets::arrived::Family;
 use crate::sockets::fault::Fault;
 use crate::sockets::network::Network;
 use crate::state::ComponentState;
-use sockets::network::ErrorCode;
+use sockets::network::{ErrorCode, IpAddressFamily};
 
 /// What the interfaces work on.
 pub(crate) struct SocketsView<'a> {
@@ -25,7 +25,7 @@ pub(crate) struct SocketsView<'a> {
 }
 
 /// Tells the linker of [`SocketsView`].
-struct HasSockets;
+pub(crate) struct HasSockets;
 
 impl HasData for HasSockets {
     type Data<'a> = SocketsView<'a>;
@@ -42,23 +42,40 @@ pub(crate) fn add_0_2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<(
     sockets::tcp_create_socket::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     sockets::ip_name_lookup::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
-    // No UDP socket can be made, so of this interface only its types are ever used.
-    sockets::udp::add_to_linker::<State, WasiSockets>(linker, WasiSocketsView::sockets)
+    sockets::udp::add_to_linker::<State, HasSockets>(linker, State::sockets)
 }
 
 /// The resource of ours that a resource of wasmtime-wasi's type stands for.
-fn ours<Theirs: 'static, Ours: 'static>(resource: &Resource<Theirs>) -> Resource<Ours> {
+pub(super) fn ours<Theirs: 'static, Ours: 'static>(resource: &Resource<Theirs>) -> Resource<Ours> {
     if resource.owned() { Resource::new_own(resource.rep()) } else { Resource::new_borrow(resource.rep()) }
 }
 
 /// The other way: what a resource of ours is called in the interface.
-fn theirs<Ours: 'static, Theirs: 'static>(resource: &Resource<Ours>) -> Resource<Theirs> {
+pub(super) fn theirs<Ours: 'static, Theirs: 'static>(resource: &Resource<Ours>) -> Resource<Theirs> {
     ours(resource)
 }
 
 /// A result as the interface wants it.
 fn answer<T>(result: Result<T, Fault>) -> SocketResult<T> {
     result.map_err(|fault| SocketError::from(ErrorCode::from(fault)))
+}
+
+impl From<IpAddressFamily> for Family {
+    fn from(family: IpAddressFamily) -> Family {
+        match family {
+            IpAddressFamily::Ipv4 => Family::V4,
+            IpAddressFamily::Ipv6 => Family::V6,
+        }
+    }
+}
+
+impl From<Family> for IpAddressFamily {
+    fn from(family: Family) -> IpAddressFamily {
+        match family {
+            Family::V4 => IpAddressFamily::Ipv4,
+            Family::V6 => IpAddressFamily::Ipv6,
+        }
+    }
 }
 
 impl From<Fault> for ErrorCode {
@@ -76,9 +93,13 @@ impl From<Fault> for ErrorCode {
             Fault::InvalidState => ErrorCode::InvalidState,
             Fault::NewSocketLimit => ErrorCode::NewSocketLimit,
             Fault::AddressNotBindable => ErrorCode::AddressNotBindable,
+            Fault::AddressInUse => ErrorCode::AddressInUse,
             Fault::RemoteUnreachable => ErrorCode::RemoteUnreachable,
             Fault::ConnectionRefused => ErrorCode::ConnectionRefused,
-            Fault::ConnectionReset => ErrorCode::ConnectionReset,
+            // 0.2 has no word for a broken connection apart from the closed stream.
+            Fault::ConnectionReset | Fault::ConnectionBroken => ErrorCode::ConnectionReset,
+            Fault::ConnectionAborted => ErrorCode::ConnectionAborted,
+            Fault::DatagramTooLarge => ErrorCode::DatagramTooLarge,
             Fault::NameUnresolvable => ErrorCode::NameUnresolvable,
             Fault::TemporaryResolverFailure => ErrorCode::TemporaryResolverFailure,
             Fault::PermanentResolverFailure => ErrorCode::PermanentResolverFailure,

@@ -6,15 +6,14 @@ use protocol::message::{Failure, ResponseBody};
 use super::{Answer, World, addresses, any_pair, at, refused, unreachable};
 use crate::sockets::fault::Fault;
 use crate::sockets::network::{Lookup, Network};
+use crate::sockets::ports::Transport;
 
 const BY_ADDRESS: &str = "connect network=outside server_address=10.0.0.1 server_port=22 transport=tcp";
 const BY_NAME: &str = "connect network=outside server_hostname=a.example.com server_port=22 transport=tcp";
 const LOOKUP: &str = "resolve network=outside server_hostname=a.example.com";
 
 async fn connect(network: &Network, address: &str) -> Result<(), Fault> {
-    let mut pending = network.connect(at(address));
-    std::future::poll_fn(|cx| pending.poll_ready(cx)).await;
-    pending.take().unwrap().map(drop)
+    network.connect(Transport::Tcp, at(address)).await.map(drop)
 }
 
 async fn lookup(network: &Network, name: &str) -> Result<Vec<String>, Fault> {
@@ -98,14 +97,19 @@ async fn a_private_name_is_told_with_its_address() {
 }
 
 #[tokio::test]
-async fn a_service_is_asked_for_without_a_network() {
+async fn a_service_is_reached_by_its_name() {
     let world = World::new(|request| match request {
-        "resolve server_hostname=db" => addresses(&["127.7.7.7"]),
-        "connect server_hostname=db server_port=5432 transport=tcp" => any_pair(),
+        "resolve network=shop server_hostname=db" => addresses(&[]),
+        "resolve network=shop server_hostname=gone" => refused(Refusal::NotFound),
+        "connect network=shop server_hostname=db server_port=5432 transport=tcp" => any_pair(),
         other => panic!("asked to {other}"),
     });
-    assert_eq!(lookup(&world.network, "db").await.unwrap(), ["127.7.7.7"]);
-    connect(&world.network, "127.7.7.7:5432").await.unwrap();
+    let found = lookup(&world.network, "db").await.unwrap();
+    assert_eq!(found, ["198.18.0.1", "fdc0:7264:b0a2::1"]);
+    connect(&world.network, "198.18.0.1:5432").await.unwrap();
+    connect(&world.network, "[fdc0:7264:b0a2::1]:5432").await.unwrap();
+    assert_eq!(lookup(&world.network, "gone").await, Err(Fault::NameUnresolvable));
+    assert_eq!(world.denials(), [""; 0]);
 }
 
 #[tokio::test]
