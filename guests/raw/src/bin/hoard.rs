@@ -1,10 +1,13 @@
 //! Takes sockets until it is refused one, gives all back, and takes one more.
 //!
-//! `hoard KIND [--hold]`, where KIND is `tcp`, `udp` (only created), `tcp-bound`, `udp-bound` (each on a free port),
+//! `hoard KIND [--dial PORT]`, where KIND is `tcp`, `udp` (only created), `tcp-bound`, `udp-bound` (each on a free port),
 //! `tcp-listening`, `udp-streaming`, `tcp-ports`, `udp-ports` (each on a port of its own on loopback, from 20000 on).
 //!
-//! Prints `N times, then CODE`, and `again: ok` or `again: CODE` after all were dropped. With `--hold` it waits in between
-//! for a line on standard input. Forty thousand without a refusal are enough: `N times, then nothing`.
+//! Prints `N times, then CODE`, and `again: ok` or `again: CODE` after all were dropped. With `--dial` one is given up in
+//! between, and a connection made to 127.0.0.1 at that port: `dial: ok` or `dial: CODE`. Forty thousand without a refusal
+//! are enough: `N times, then nothing`.
+//!
+//! KIND `tcp-outside` takes the ports from 20000 on of the wildcard address.
 
 use wasip2::sockets::instance_network::instance_network;
 use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4SocketAddress};
@@ -24,10 +27,10 @@ enum Taken {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let (kind, hold) = match arguments.as_slice() {
-        [kind] => (kind.as_str(), false),
-        [kind, flag] if flag == "--hold" => (kind.as_str(), true),
-        _ => panic!("usage: hoard KIND [--hold]"),
+    let (kind, port) = match arguments.as_slice() {
+        [kind] => (kind.as_str(), None),
+        [kind, flag, port] if flag == "--dial" => (kind.as_str(), Some(port.parse().expect("PORT is a number"))),
+        _ => panic!("usage: hoard KIND [--dial PORT]"),
     };
     let mut hoard = Vec::new();
     let end = loop {
@@ -40,13 +43,28 @@ fn main() {
         }
     };
     println!("{} times, then {end}", hoard.len());
-    if hold {
-        std::io::stdin().read_line(&mut String::new()).expect("standard input can be read");
+    if let Some(port) = port {
+        hoard.pop();
+        println!("dial: {}", dial(port).map_or_else(|code| code.name(), |()| "ok"));
     }
     drop(hoard);
-    match take(kind, 0) {
-        Ok(_) => println!("again: ok"),
-        Err(code) => println!("again: {}", code.name()),
+    println!("again: {}", take(kind, 0).map_or_else(|code| code.name(), |_| "ok"));
+}
+
+/// Connects to 127.0.0.1, while all but one of the hoard are held.
+fn dial(port: u16) -> Result<(), ErrorCode> {
+    let socket = create_tcp_socket(IpAddressFamily::Ipv4)?;
+    socket.start_connect(&instance_network(), loopback(port))?;
+    loop {
+        match socket.finish_connect() {
+            Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
+            Err(code) => return Err(code),
+            // The streams go before the socket.
+            Ok(streams) => {
+                drop(streams);
+                return Ok(());
+            }
+        }
     }
 }
 
@@ -56,6 +74,7 @@ fn take(kind: &str, index: u16) -> Result<Taken, ErrorCode> {
         "tcp" => Ok(Taken::Tcp { _socket: create_tcp_socket(IpAddressFamily::Ipv4)? }),
         "tcp-bound" => Ok(Taken::Tcp { _socket: tcp(0)? }),
         "tcp-ports" => Ok(Taken::Tcp { _socket: tcp(own_port)? }),
+        "tcp-outside" => Ok(Taken::Tcp { _socket: tcp_at(wildcard(own_port))? }),
         "tcp-listening" => {
             let socket = tcp(0)?;
             socket.start_listen()?;
@@ -74,8 +93,12 @@ fn take(kind: &str, index: u16) -> Result<Taken, ErrorCode> {
 }
 
 fn tcp(port: u16) -> Result<TcpSocket, ErrorCode> {
+    tcp_at(loopback(port))
+}
+
+fn tcp_at(address: IpSocketAddress) -> Result<TcpSocket, ErrorCode> {
     let socket = create_tcp_socket(IpAddressFamily::Ipv4)?;
-    socket.start_bind(&instance_network(), loopback(port))?;
+    socket.start_bind(&instance_network(), address)?;
     wait(|| socket.finish_bind(), || socket.subscribe().block())?;
     Ok(socket)
 }
@@ -98,4 +121,8 @@ fn wait(finish: impl Fn() -> Result<(), ErrorCode>, block: impl Fn()) -> Result<
 
 fn loopback(port: u16) -> IpSocketAddress {
     IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (127, 0, 0, 1) })
+}
+
+fn wildcard(port: u16) -> IpSocketAddress {
+    IpSocketAddress::Ipv4(Ipv4SocketAddress { port, address: (0, 0, 0, 0) })
 }

@@ -10,6 +10,7 @@
 //! | `bind` | nothing | local addresses and ports of TCP sockets, states around a bind |
 //! | `listen` | nothing | listening and accepting inside the guest |
 //! | `join` | nothing | the two ends of a connection inside the guest |
+//! | `join-outlive` | nothing | streams of such a connection work after their socket was dropped |
 //! | `udp` | nothing, no grant | local addresses, ports, states and options of UDP sockets |
 //! | `udp-granted` | nothing | the same, but for what a grant changes |
 //! | `exchange` | nothing | datagrams inside the guest |
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ["bind"] => binding::check(&mut report),
         ["listen"] => listening::check(&mut report),
         ["join"] => joined::check(&mut report),
+        ["join-outlive"] => joined::check_outlive(&mut report),
         ["udp"] => udp::check(&mut report),
         ["udp-granted"] => {
             report = Report::with_grants();
