@@ -93,6 +93,9 @@ pub enum LimitKind {
     /// Descriptors of a process or of the system.
     #[error("out of descriptors")]
     Descriptors,
+    /// Datagrams that travel with a pushed socket.
+    #[error("too many datagrams")]
+    Datagrams,
 }
 
 /// Why the other end could not be reached, in the words of the operating system and of DNS.

@@ -201,4 +201,4 @@ fn send_now(socket: BorrowedFd<'_>, bytes: &[u8], descriptor: Option<BorrowedFd<
 }
 
 const _: () = assert!(MAX_DESCRIPTORS <= fdpass::MAX_DESCRIPTORS && MAX_DESCRIPTORS <= 1);
-const _: () = assert!(MAX_MESSAGE_BYTES <= 65536, "a socket's default buffer holds a message of that length");
+const _: () = assert!(MAX_MESSAGE_BYTES <= 212_992 / 2, "a socket's default buffer holds two messages of that length");

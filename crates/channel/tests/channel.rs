@@ -40,6 +40,10 @@ fn labels(value: &str) -> Labels {
     Labels::try_from_pairs([("service", value)]).unwrap()
 }
 
+fn push_body(labels: Labels) -> RequestBody {
+    RequestBody::IngressConnect { labels, datagrams: Vec::new() }
+}
+
 fn request(id: u64, body: fn(Labels) -> RequestBody) -> Request {
     Request { id: RequestId(id), body: body(labels("db")) }
 }
@@ -71,7 +75,7 @@ fn messages_arrive_in_order_with_what_they_carry() {
         let (client, switchboard) = ends();
         let (descriptor, is_closed) = passenger();
         let plain = request(1, RequestBody::ClientConnect);
-        let carrying = request(2, RequestBody::IngressConnect);
+        let carrying = request(2, push_body);
         client.send(&plain, None).await.unwrap();
         client.send(&carrying, Some(descriptor.as_fd())).await.unwrap();
         drop(descriptor);
@@ -93,7 +97,7 @@ fn a_message_is_never_sent_with_the_wrong_number_of_descriptors() {
     run(async || {
         let (client, switchboard) = ends();
         let (descriptor, _) = passenger();
-        let push = request(1, RequestBody::IngressConnect);
+        let push = request(1, push_body);
         let connect = request(2, RequestBody::ClientConnect);
         let none = client.try_send(&push, None).unwrap_err();
         assert!(matches!(none, SendError::WrongDescriptors { expected: 1, given: 0 }), "{none:?}");
@@ -117,7 +121,7 @@ fn a_message_with_the_wrong_number_of_descriptors_is_refused_and_they_are_closed
         assert!(!error.is_about_one_message());
         is_closed();
 
-        let push = request(2, RequestBody::IngressConnect).encode().unwrap();
+        let push = request(2, push_body).encode().unwrap();
         fdpass::send(peer.as_fd(), &push, &[]).unwrap();
         let error = switchboard.receive().await.unwrap_err();
         assert!(matches!(error, ReceiveError::WrongDescriptors { expected: 1, received: 0 }), "{error:?}");
@@ -129,7 +133,7 @@ fn too_many_descriptors_are_refused_and_closed() {
     run(async || {
         let (peer, switchboard) = bare();
         let (descriptor, is_closed) = passenger();
-        let push = request(1, RequestBody::IngressConnect).encode().unwrap();
+        let push = request(1, push_body).encode().unwrap();
         fdpass::send(peer.as_fd(), &push, &[descriptor.as_fd(), descriptor.as_fd()]).unwrap();
         drop(descriptor);
         let error = switchboard.receive().await.unwrap_err();
@@ -170,7 +174,7 @@ fn an_invalid_request_names_its_refusal_and_the_channel_goes_on() {
     run(async || {
         let (peer, switchboard) = bare();
         let (descriptor, is_closed) = passenger();
-        let good = Request { id: RequestId(9), body: RequestBody::IngressConnect(labels("db")) };
+        let good = Request { id: RequestId(9), body: push_body(labels("db")) };
         let mut bad = good.encode().unwrap();
         // The last byte is the last of the label's value.
         *bad.last_mut().unwrap() = 0;

@@ -18,7 +18,10 @@ async fn a_full_table_loses_a_descriptor_and_not_the_channel() {
         fill.push(another);
     }
 
-    let push = Request { id: RequestId(5), body: RequestBody::IngressConnect(capability::Labels::new()) };
+    let push = Request {
+        id: RequestId(5),
+        body: RequestBody::IngressConnect { labels: capability::Labels::new(), datagrams: Vec::new() },
+    };
     client.send(&push, Some(client.as_fd())).await.unwrap();
     let error = switchboard.receive().await.unwrap_err();
     assert!(matches!(error, ReceiveError::OutOfDescriptors { id: Some(5) }), "{error:?}");

@@ -37,7 +37,6 @@ fn line(denial: &Denial) -> String {
         DenialCause::Refused(refusal) => {
             format!("{action} {target} denied: {refusal}{}", allow(*action, target, refusal))
         }
-        DenialCause::Unsupported => format!("{action} {target} denied: {cause}"),
     }
 }
 

@@ -38,6 +38,7 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             limits: Limits { memory_bytes: plan.memory_bytes, ..Limits::default() },
             deadline: plan.timeout,
             network,
+            max_sockets: wasi::MAX_SOCKETS,
             report: Arc::new(Hints::default()),
         };
         program.run(spec).await.map_err(Fault::cannot_run)

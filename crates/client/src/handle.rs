@@ -64,7 +64,7 @@ impl Handle {
     /// See [`RequestError`].
     pub async fn connect(&self, out_labels: &Labels) -> Result<Connection, RequestError> {
         match self.ask(RequestBody::ClientConnect(out_labels.clone()), None).await? {
-            (ResponseBody::Connected(labels), Some(socket)) => Ok(Connection { socket, labels }),
+            (ResponseBody::Connected(labels), Some(socket)) => Ok(Connection { socket, labels, datagrams: Vec::new() }),
             _ => Err(unexpected("client-connect")),
         }
     }
@@ -81,10 +81,18 @@ impl Handle {
     /// Hands an accepted socket to the server that these out-labels choose, and says by which labels both ends know
     /// each other. The caller keeps its own descriptor of the socket and closes it when it likes.
     ///
+    /// `datagrams` came for the socket before it existed, oldest first: none for a stream. At most
+    /// [`MAX_DATAGRAMS`](protocol::MAX_DATAGRAMS), of [`MAX_DATAGRAM_BYTES`](protocol::MAX_DATAGRAM_BYTES) together.
+    ///
     /// # Errors
-    /// See [`RequestError`].
-    pub async fn push(&self, out_labels: &Labels, socket: BorrowedFd<'_>) -> Result<Labels, RequestError> {
-        let body = RequestBody::IngressConnect(out_labels.clone());
+    /// [`RequestError::Unsendable`] if there are more; otherwise see [`RequestError`].
+    pub async fn push(
+        &self,
+        out_labels: &Labels,
+        socket: BorrowedFd<'_>,
+        datagrams: Vec<Vec<u8>>,
+    ) -> Result<Labels, RequestError> {
+        let body = RequestBody::IngressConnect { labels: out_labels.clone(), datagrams };
         match self.ask(body, Some(socket)).await? {
             (ResponseBody::Delivered(labels), None) => Ok(labels),
             _ => Err(unexpected("ingress-connect")),

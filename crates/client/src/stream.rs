@@ -13,6 +13,9 @@ pub struct Connection {
     pub socket: OwnedFd,
     /// The union of the labels of both ends. The other end's handle could not lie about them.
     pub labels: Labels,
+    /// What came for the socket before it existed, oldest first: nothing else will deliver it. Only a UDP socket that an
+    /// ingress pushed has any.
+    pub datagrams: Vec<Vec<u8>>,
 }
 
 /// A registered server: where its connections arrive. Dropping it takes the server out of the switchboard.
@@ -33,7 +36,9 @@ impl Server {
     pub async fn accept(&self) -> Option<Connection> {
         loop {
             match self.channel.receive().await {
-                Ok(Some((Call::Connection(labels), Some(socket)))) => return Some(Connection { socket, labels }),
+                Ok(Some((Call::Connection { labels, datagrams }, Some(socket)))) => {
+                    return Some(Connection { socket, labels, datagrams });
+                }
                 Ok(Some((Call::Cancel { .. }, _))) | Err(ReceiveError::OutOfDescriptors { .. }) => {}
                 // Nobody asks a server to dial or to look up.
                 Ok(Some(_) | None) | Err(_) => return None,

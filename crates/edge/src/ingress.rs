@@ -1,24 +1,32 @@
 //! Accepts connections from outside and pushes each socket, with labels that say who it is, into the switchboard.
 //!
-//! An ingress decides nothing about a connection: the switchboard picks the server, and a push that is refused closes
-//! the socket. What it does decide is how much it takes on. No more than [`IngressLimits::pushes`] sockets are on their
-//! way at once; then it stops accepting, and the kernel keeps the connections that come until there is room.
+//! An ingress decides nothing about a connection: the switchboard picks the server, and a push that is refused resets
+//! the connection. What it does decide is how much it takes on, and that nothing is lost because a server is busy: a
+//! connection for which the server has no room is pushed again later, in its turn, for as long as the client is there.
+//! No more than [`IngressLimits::pushes`] sockets are on their way or wait at once; then it stops accepting, and the
+//! kernel keeps the connections that come until there is room.
 //!
 //! It never connects, never reads a byte of a connection, and knows nothing of the other edges.
 
 mod complaints;
+mod labels;
+mod push;
+mod queue;
 
-use capability::{LabelError, Labels, MergeError, keys};
+use capability::{Labels, Refusal};
 use client::{Handle, RequestError};
 use complaints::Complaints;
+use labels::socket_labels;
+use push::{Arrival, Pushed, Verdict};
+use queue::Queue;
 use rustix::io::Errno;
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinError, JoinSet};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 /// Connections that the kernel keeps for an ingress which is busy. The kernel's own limit (`net.core.somaxconn`, 4096
 /// unless the administrator says otherwise) bounds it too.
@@ -30,15 +38,18 @@ const SCARCITY_PAUSE: Duration = Duration::from_millis(100);
 /// What bounds an ingress.
 #[derive(Clone, Copy, Debug)]
 pub struct IngressLimits {
-    /// Most accepted sockets that the switchboard has not answered for. Further connections wait in the kernel.
+    /// Most accepted sockets that no server has taken yet. Further connections wait in the kernel.
     pub pushes: usize,
     /// How long the switchboard may take over a socket before it is closed.
     pub push_time: Duration,
+    /// How long a connection waits for a server that has not been there yet. Once one was, that none is there any more
+    /// is told at once.
+    pub start_time: Duration,
 }
 
 impl Default for IngressLimits {
     fn default() -> Self {
-        Self { pushes: 64, push_time: Duration::from_secs(30) }
+        Self { pushes: 64, push_time: Duration::from_secs(30), start_time: Duration::from_secs(10) }
     }
 }
 
@@ -74,8 +85,9 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// Accepts connections from `listener` and pushes each through `handle`, until the switchboard is gone. That an idle
 /// ingress learns by the next connection. Sockets on their way are closed then, and when the future is dropped.
 ///
-/// Every push carries `labels`, `transport=tcp`, and the addresses and ports of both ends of the socket. A connection
-/// whose own labels contradict `labels` is closed.
+/// Every push carries `labels`, `transport=tcp`, and the addresses and ports of both ends of the socket. A
+/// `server_address` and a `server_port` in `labels` go before those of the socket: the server is found by them. If
+/// `labels` say anything else about the socket that is not so, the connection is reset.
 ///
 /// # Authority
 /// Gives whoever reaches the listener what the handle may reach.
@@ -93,7 +105,10 @@ pub async fn run(
         handle,
         labels,
         limits,
+        arrivals: 0,
         pushes: JoinSet::new(),
+        queue: Queue::default(),
+        had_server: false,
         complaints: Complaints::default(),
     };
     let ended = ingress.run().await;
@@ -113,69 +128,121 @@ struct Ingress {
     /// What every push carries besides the labels of the socket.
     labels: Labels,
     limits: IngressLimits,
+    /// How many were accepted: the number of the last.
+    arrivals: u64,
     /// One for each accepted socket that the switchboard has not answered for.
-    pushes: JoinSet<Result<(), PushError>>,
+    pushes: JoinSet<Pushed>,
+    /// Those to be pushed again, and those that came after them. All came later than those under way.
+    queue: Queue<Arrival>,
+    /// Whether a server took any connection yet.
+    had_server: bool,
     complaints: Complaints,
-}
-
-/// Why one connection was closed.
-#[derive(Debug, thiserror::Error)]
-enum PushError {
-    #[error("no labels for a connection")]
-    Address(#[from] io::Error),
-    #[error(transparent)]
-    Label(#[from] LabelError),
-    #[error(transparent)]
-    Merge(#[from] MergeError),
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    #[error("the switchboard did not answer in time")]
-    TimedOut,
 }
 
 impl Ingress {
     async fn run(&mut self) -> Result<(), IngressError> {
         loop {
-            let has_room = self.pushes.len() < self.limits.pushes.max(1);
+            self.push_first();
+            let has_room = self.pushes.len() + self.queue.len() < self.limits.pushes.max(1);
+            let next_try = self.queue.next_try().filter(|_| !self.queue.is_empty() && self.pushes.is_empty());
             tokio::select! {
                 biased;
                 Some(ended) = self.pushes.join_next() => self.note_end(ended)?,
                 accepted = self.listener.accept(), if has_room => match accepted {
-                    Ok((stream, client)) => self.push(stream, client),
+                    Ok((stream, client)) => self.admit(stream, client),
                     Err(error) => self.note_failed_accept(error).await?,
                 },
+                () = sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
             }
         }
     }
 
-    /// Sends an accepted socket on its way.
-    fn push(&mut self, stream: TcpStream, client: SocketAddr) {
-        let (handle, labels, push_time) = (self.handle.clone(), self.labels.clone(), self.limits.push_time);
-        self.pushes.spawn(async move {
-            let server = stream.local_addr()?;
-            let labels = labels.merge(&socket_labels(client, server)?)?;
-            // Taken out of this runtime, as the socket is the server's from now on.
-            let socket = OwnedFd::from(stream.into_std()?);
-            match timeout(push_time, handle.push(&labels, socket.as_fd())).await {
-                Ok(outcome) => Ok(outcome.map(drop)?),
-                Err(_elapsed) => Err(PushError::TimedOut),
+    /// Sends an accepted socket on its way, or lets it wait behind those that wait already.
+    fn admit(&mut self, stream: TcpStream, client: SocketAddr) {
+        match self.arrival(stream, client) {
+            Ok(arrival) => {
+                self.arrivals += 1;
+                if self.queue.is_empty() && self.queue.next_try().is_none() {
+                    self.push(self.arrivals, arrival);
+                } else {
+                    self.queue.insert(self.arrivals, arrival);
+                }
             }
-        });
+            Err(error) => self.complain(&error.to_string()),
+        }
     }
 
-    fn note_end(&mut self, ended: Result<Result<(), PushError>, JoinError>) -> Result<(), IngressError> {
-        match ended {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(PushError::Request(error))) if !is_about_one_push(&error) => Err(IngressError::Switchboard(error)),
-            Ok(Err(error)) => {
-                self.complain(&error.to_string());
-                Ok(())
+    fn arrival(&self, stream: TcpStream, client: SocketAddr) -> io::Result<Arrival> {
+        let labels = socket_labels("tcp", client, stream.local_addr()?, &self.labels);
+        // Taken out of this runtime, as the socket is the server's from now on.
+        let socket = OwnedFd::from(stream.into_std()?);
+        let labels = match labels {
+            Ok(labels) => labels,
+            Err(error) => {
+                push::reset(socket);
+                return Err(io::Error::other(error));
             }
+        };
+        Ok(Arrival { socket, labels, since: Instant::now() })
+    }
+
+    fn push(&mut self, number: u64, arrival: Arrival) {
+        self.pushes.spawn(push::push(self.handle.clone(), number, arrival, self.limits.push_time));
+    }
+
+    /// Tries whoever waits and is first, if nothing is under way: those came before. Lets go of those whose client did
+    /// not wait.
+    fn push_first(&mut self) {
+        let is_pausing = self.queue.next_try().is_some_and(|next_try| Instant::now() < next_try);
+        if is_pausing || !self.pushes.is_empty() {
+            return;
+        }
+        if self.queue.next_try().is_some() {
+            for number in push::broken_off(self.queue.iter()) {
+                self.queue.remove(number);
+            }
+        }
+        if let Some((number, arrival)) = self.queue.take_first() {
+            self.push(number, arrival);
+        }
+    }
+
+    fn note_end(&mut self, ended: Result<Pushed, JoinError>) -> Result<(), IngressError> {
+        let Pushed { number, arrival, verdict } = match ended {
+            Ok(pushed) => pushed,
             Err(error) => {
                 self.complain(&error.to_string());
-                Ok(())
+                return Ok(());
+            }
+        };
+        let is_starting = !self.had_server && arrival.since.elapsed() < self.limits.start_time;
+        match verdict {
+            Verdict::NoRoom => self.wait(number, arrival),
+            Verdict::NoServer if is_starting => self.wait(number, arrival),
+            Verdict::Broken(error) => return Err(IngressError::Switchboard(error)),
+            Verdict::Taken => {
+                self.had_server = true;
+                self.queue.end_pause();
+            }
+            Verdict::NoServer => self.refuse(arrival, &Refusal::NotFound.to_string()),
+            Verdict::Refused(error) => self.refuse(arrival, &error.to_string()),
+            Verdict::Unanswered => {
+                self.complain("the switchboard did not answer in time");
+                self.queue.end_pause();
             }
         }
+        Ok(())
+    }
+
+    fn wait(&mut self, number: u64, arrival: Arrival) {
+        self.queue.insert(number, arrival);
+        self.queue.begin_pause(Instant::now());
+    }
+
+    fn refuse(&mut self, arrival: Arrival, reason: &str) {
+        push::reset(arrival.socket);
+        self.complain(reason);
+        self.queue.end_pause();
     }
 
     async fn note_failed_accept(&mut self, error: io::Error) -> Result<(), IngressError> {
@@ -194,18 +261,6 @@ impl Ingress {
         if let Some(kept_back) = self.complaints.admit(reason, Instant::now()) {
             tracing::warn!(reason, kept_back, "connection not taken");
         }
-    }
-}
-
-/// Whether the handle is still of use after a push failed so.
-fn is_about_one_push(error: &RequestError) -> bool {
-    match error {
-        RequestError::Refused(_)
-        | RequestError::Fault
-        | RequestError::Unsendable(_)
-        | RequestError::OutOfDescriptors => true,
-        RequestError::Io(cause) => is_scarcity(cause),
-        RequestError::Gone | RequestError::Protocol(_) => false,
     }
 }
 
@@ -234,20 +289,6 @@ impl AcceptTrouble {
 
 fn is_scarcity(error: &io::Error) -> bool {
     matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM))
-}
-
-/// The labels that say which connection a socket is. An IPv4 address that came through an IPv6 listener is written as
-/// the IPv4 address it is.
-fn socket_labels(client: SocketAddr, server: SocketAddr) -> Result<Labels, LabelError> {
-    let address = |end: SocketAddr| end.ip().to_canonical().to_string();
-    let port = |end: SocketAddr| end.port().to_string();
-    Labels::try_from_pairs([
-        (keys::TRANSPORT, "tcp"),
-        (keys::CLIENT_ADDRESS, &address(client)),
-        (keys::CLIENT_PORT, &port(client)),
-        (keys::SERVER_ADDRESS, &address(server)),
-        (keys::SERVER_PORT, &port(server)),
-    ])
 }
 
 #[cfg(test)]

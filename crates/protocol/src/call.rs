@@ -4,16 +4,17 @@ use crate::codec::{self, DecodeError, EncodeError, MalformedMessage, Message};
 use crate::message::{Call, CallId, Reply, ReplyBody};
 use crate::wire::call::Call as WireCall;
 use crate::wire::reply::Reply as WireReply;
-use crate::{address, failure, labels, wire};
+use crate::{address, datagrams, failure, labels, wire};
 
 impl Message for Call {
     const NAME: &'static str = "call";
 
     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
         let (id, call) = match self {
-            Self::Connection(union) => {
-                let labels = labels::to_wire(union);
-                (0, WireCall::Connection(wire::Connection { labels }))
+            Self::Connection { datagrams, .. } if !datagrams::fit(datagrams) => return Err(EncodeError::Datagrams),
+            Self::Connection { labels, datagrams } => {
+                let labels = labels::to_wire(labels);
+                (0, WireCall::Connection(wire::Connection { labels, datagrams: datagrams.clone() }))
             }
             Self::Dial { id, labels, scope } => {
                 let labels = labels::to_wire(labels);
@@ -33,7 +34,12 @@ impl Message for Call {
         let call: wire::Call = codec::from_bytes(bytes)?;
         let id = CallId(call.id);
         Ok(match codec::required(call.call, "call")? {
-            WireCall::Connection(connection) => Self::Connection(labels::from_wire(&connection.labels)?),
+            WireCall::Connection(connection) if !datagrams::fit(&connection.datagrams) => {
+                return Err(MalformedMessage::Field { field: "datagrams" }.into());
+            }
+            WireCall::Connection(connection) => {
+                Self::Connection { labels: labels::from_wire(&connection.labels)?, datagrams: connection.datagrams }
+            }
             WireCall::Dial(dial) => Self::Dial {
                 id,
                 labels: labels::from_wire(&dial.labels)?,
@@ -46,14 +52,14 @@ impl Message for Call {
 
     fn descriptor_count(&self) -> usize {
         match self {
-            Self::Connection(_) => 1,
+            Self::Connection { .. } => 1,
             Self::Dial { .. } | Self::Lookup { .. } | Self::Cancel { .. } => 0,
         }
     }
 
     fn id(&self) -> Option<u64> {
         match self {
-            Self::Connection(_) => None,
+            Self::Connection { .. } => None,
             Self::Dial { id, .. } | Self::Lookup { id, .. } | Self::Cancel { id } => Some(id.0),
         }
     }

@@ -1,11 +1,12 @@
 //! Decides what every message can do, how long it may be, and what bytes that are none mean.
 
+use crate::datagrams::{MAX_DATAGRAM_BYTES, MAX_DATAGRAMS};
 use crate::message::RequestId;
 use capability::{LabelError, Refusal};
 
-/// Longest message, in bytes. Part of the schema: both sides must agree on it. Two fit into a socket's default buffer
-/// several times over.
-pub const MAX_MESSAGE_BYTES: usize = 65536;
+/// Longest message, in bytes. Part of the schema: both sides must agree on it. The largest datagram and the largest
+/// label set fit into one; and two fit into a socket's default buffer.
+pub const MAX_MESSAGE_BYTES: usize = 81_920;
 /// Most descriptors that one message carries.
 pub const MAX_DESCRIPTORS: usize = 1;
 
@@ -42,6 +43,9 @@ pub enum EncodeError {
         /// How long it would be.
         bytes: usize,
     },
+    /// More datagrams than one message carries. Send fewer, or the rest through the socket's own way.
+    #[error("at most {MAX_DATAGRAMS} datagrams of {MAX_DATAGRAM_BYTES} bytes together are allowed")]
+    Datagrams,
     /// A decision must name its request.
     #[error("a decision without the name of its request")]
     Unnamed,

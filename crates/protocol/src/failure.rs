@@ -49,6 +49,7 @@ codes! {
     LimitBacklog, 406, "limit-backlog", "The target has too many connections that it has not taken yet.";
     LimitDials, 407, "limit-dials", "Too many dials or lookups are under way in the egress or resolver.";
     LimitDescriptors, 408, "limit-descriptors", "A process, or the system, is out of descriptors.";
+    LimitDatagrams, 409, "limit-datagrams", "The request carries more datagrams than one may.";
     NotFound, 500, "not-found", "Nothing is registered that matches.";
     Ambiguous, 600, "ambiguous", "Several targets match equally well.";
     ConnectionRefused, 700, "connection-refused", "The host is there, and nothing listens on that port.";
@@ -120,6 +121,7 @@ fn of_limit(limit: LimitKind) -> ErrorCode {
         LimitKind::Backlog => ErrorCode::LimitBacklog,
         LimitKind::Dials => ErrorCode::LimitDials,
         LimitKind::Descriptors => ErrorCode::LimitDescriptors,
+        LimitKind::Datagrams => ErrorCode::LimitDatagrams,
     }
 }
 
@@ -176,6 +178,7 @@ pub(crate) fn from_wire(error: &wire::Error) -> Result<Failure, MalformedMessage
         ErrorCode::LimitBacklog => limit(LimitKind::Backlog),
         ErrorCode::LimitDials => limit(LimitKind::Dials),
         ErrorCode::LimitDescriptors => limit(LimitKind::Descriptors),
+        ErrorCode::LimitDatagrams => limit(LimitKind::Datagrams),
         ErrorCode::NotFound => Refusal::NotFound,
         ErrorCode::Ambiguous => Refusal::Ambiguous { keys: labels::keys_from_wire(&error.keys)? },
         ErrorCode::ConnectionRefused => unreachable(UnreachableCause::ConnectionRefused),

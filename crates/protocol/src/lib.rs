@@ -27,6 +27,7 @@
 mod address;
 mod call;
 mod codec;
+mod datagrams;
 mod decision;
 mod failure;
 mod grant;
@@ -46,4 +47,5 @@ mod wire {
 pub use codec::{
     DecodeError, EncodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, MalformedMessage, Message, RefusedRequest,
 };
+pub use datagrams::{MAX_DATAGRAM_BYTES, MAX_DATAGRAMS};
 pub use failure::ErrorCode;

@@ -30,8 +30,14 @@ pub enum RequestBody {
     ClientConnect(Labels),
     /// Register a server. In-labels.
     ServerStart(Labels),
-    /// Hand an accepted socket (1 descriptor) to a server. Out-labels.
-    IngressConnect(Labels),
+    /// Hand an accepted socket (1 descriptor) to a server.
+    IngressConnect {
+        /// Out-labels.
+        labels: Labels,
+        /// What came for the socket before it existed, oldest first. Empty for a stream. At most
+        /// [`MAX_DATAGRAMS`](crate::MAX_DATAGRAMS), of [`MAX_DATAGRAM_BYTES`](crate::MAX_DATAGRAM_BYTES) together.
+        datagrams: Vec<Vec<u8>>,
+    },
     /// Register an egress. In-labels.
     EgressStart(Labels),
     /// Register a resolver. In-labels.
@@ -52,7 +58,7 @@ impl RequestBody {
             Self::Constrain(_) => "constrain",
             Self::ClientConnect(_) => Right::ClientConnect.name(),
             Self::ServerStart(_) => Right::ServerStart.name(),
-            Self::IngressConnect(_) => Right::IngressConnect.name(),
+            Self::IngressConnect { .. } => Right::IngressConnect.name(),
             Self::EgressStart(_) => Right::EgressStart.name(),
             Self::ResolverStart(_) => Right::ResolverStart.name(),
             Self::List(_) => Right::List.name(),
@@ -145,8 +151,13 @@ pub struct TargetInfo {
 /// What the switchboard asks of a target, on the target's channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Call {
-    /// To a server: a connection (1 descriptor) and the union of the labels of both ends. Gets no reply.
-    Connection(Labels),
+    /// To a server: a connection (1 descriptor). Gets no reply.
+    Connection {
+        /// The union of the labels of both ends.
+        labels: Labels,
+        /// What came for the socket before it existed, oldest first: see [`RequestBody::IngressConnect`].
+        datagrams: Vec<Vec<u8>>,
+    },
     /// To an egress: dial what these labels say. A `server_hostname` goes before a `server_address`.
     Dial {
         /// The number the reply carries.

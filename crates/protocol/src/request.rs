@@ -3,13 +3,18 @@
 use crate::codec::{self, DecodeError, EncodeError, Message, RefusedRequest};
 use crate::message::{Request, RequestBody, RequestId};
 use crate::wire::request::Request as WireBody;
-use crate::{grant, labels, wire};
-use capability::Refusal;
+use crate::{datagrams, grant, labels, wire};
+use capability::{LimitKind, Refusal};
 
 impl Message for Request {
     const NAME: &'static str = "request";
 
     fn encode(&self) -> Result<Vec<u8>, EncodeError> {
+        if let RequestBody::IngressConnect { datagrams, .. } = &self.body
+            && !datagrams::fit(datagrams)
+        {
+            return Err(EncodeError::Datagrams);
+        }
         codec::to_bytes(&wire::Request { id: self.id.0, request: Some(to_wire(&self.body)) })
     }
 
@@ -17,7 +22,7 @@ impl Message for Request {
         let request: wire::Request = codec::from_bytes(bytes)?;
         let id = RequestId(request.id);
         let body = codec::required(request.request, "request")?;
-        match from_wire(&body) {
+        match from_wire(body) {
             Ok(body) => Ok(Self { id, body }),
             Err(refusal) => Err(RefusedRequest { id, refusal }.into()),
         }
@@ -25,7 +30,7 @@ impl Message for Request {
 
     fn descriptor_count(&self) -> usize {
         match self.body {
-            RequestBody::IngressConnect(_) => 1,
+            RequestBody::IngressConnect { .. } => 1,
             RequestBody::Constrain(_)
             | RequestBody::ClientConnect(_)
             | RequestBody::ServerStart(_)
@@ -51,9 +56,10 @@ fn to_wire(body: &RequestBody) -> WireBody {
         RequestBody::ServerStart(in_labels) => {
             WireBody::ServerStart(wire::ServerStart { in_labels: labels::to_wire(in_labels) })
         }
-        RequestBody::IngressConnect(out_labels) => {
-            WireBody::IngressConnect(wire::IngressConnect { out_labels: labels::to_wire(out_labels) })
-        }
+        RequestBody::IngressConnect { labels, datagrams } => WireBody::IngressConnect(wire::IngressConnect {
+            out_labels: labels::to_wire(labels),
+            datagrams: datagrams.clone(),
+        }),
         RequestBody::EgressStart(in_labels) => {
             WireBody::EgressStart(wire::EgressStart { in_labels: labels::to_wire(in_labels) })
         }
@@ -68,12 +74,18 @@ fn to_wire(body: &RequestBody) -> WireBody {
     }
 }
 
-fn from_wire(body: &WireBody) -> Result<RequestBody, Refusal> {
+fn from_wire(body: WireBody) -> Result<RequestBody, Refusal> {
     Ok(match body {
-        WireBody::Constrain(constrain) => RequestBody::Constrain(grant::constraint_from_wire(constrain)?),
+        WireBody::Constrain(constrain) => RequestBody::Constrain(grant::constraint_from_wire(&constrain)?),
         WireBody::ClientConnect(ask) => RequestBody::ClientConnect(labels::from_request(&ask.out_labels)?),
         WireBody::ServerStart(ask) => RequestBody::ServerStart(labels::from_request(&ask.in_labels)?),
-        WireBody::IngressConnect(ask) => RequestBody::IngressConnect(labels::from_request(&ask.out_labels)?),
+        WireBody::IngressConnect(ask) if !datagrams::fit(&ask.datagrams) => {
+            return Err(Refusal::Limit { limit: LimitKind::Datagrams });
+        }
+        WireBody::IngressConnect(ask) => {
+            let labels = labels::from_request(&ask.out_labels)?;
+            RequestBody::IngressConnect { labels, datagrams: ask.datagrams }
+        }
         WireBody::EgressStart(ask) => RequestBody::EgressStart(labels::from_request(&ask.in_labels)?),
         WireBody::ResolverStart(ask) => RequestBody::ResolverStart(labels::from_request(&ask.in_labels)?),
         WireBody::List(ask) => RequestBody::List(labels::from_request(&ask.out_labels)?),

@@ -8,7 +8,9 @@ use capability::{LabelKey, Labels, LimitKind, MAX_LABELS, Refusal, Right, Unreac
 use protocol::message::{
     Call, Decision, Failure, Reply, ReplyBody, Request, RequestBody, RequestId, Response, ResponseBody,
 };
-use protocol::{DecodeError, EncodeError, MAX_MESSAGE_BYTES, Message, RefusedRequest};
+use protocol::{
+    DecodeError, EncodeError, MAX_DATAGRAM_BYTES, MAX_DATAGRAMS, MAX_MESSAGE_BYTES, Message, RefusedRequest,
+};
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -215,12 +217,73 @@ fn a_field_that_is_newer_than_this_side_is_passed_over() {
 
 #[test]
 fn a_message_too_long_is_an_error_on_both_sides() {
-    let addresses = vec!["2001:db8::1".parse().unwrap(); 4000];
+    let addresses = vec!["2001:db8::1".parse().unwrap(); 5000];
     let response = Response { id: RequestId(5), body: ResponseBody::Addresses(addresses) };
-    let bytes = 2 + 4 + 4000 * 18;
+    let bytes = 2 + 4 + 5000 * 18;
     assert_eq!(response.encode(), Err(EncodeError::TooLong { bytes }));
     let padding = field(15, &vec![0; MAX_MESSAGE_BYTES]);
     is_malformed::<Request>(&[connect(&[]), padding].concat());
+}
+
+/// A push of number 5 with these datagrams, as another program would send it.
+fn push(datagrams: &[Vec<u8>]) -> Vec<u8> {
+    let datagrams: Vec<Vec<u8>> = datagrams.iter().map(|datagram| field(2, datagram)).collect();
+    let labels = field(1, &label("service", "dns"));
+    [number(1, 5), field(5, &[labels, datagrams.concat()].concat())].concat()
+}
+
+/// A connection with these datagrams, as a switchboard sends it.
+fn connection(datagrams: &[Vec<u8>]) -> Vec<u8> {
+    let datagrams: Vec<Vec<u8>> = datagrams.iter().map(|datagram| field(2, datagram)).collect();
+    field(2, &[field(1, &label("service", "dns")), datagrams.concat()].concat())
+}
+
+#[test]
+fn datagrams_travel_with_a_socket_and_an_empty_one_is_one() {
+    let labels = Labels::try_from_pairs([("service", "dns")]).unwrap();
+    let datagrams = vec![b"first".to_vec(), Vec::new(), b"third".to_vec()];
+    let body = RequestBody::IngressConnect { labels: labels.clone(), datagrams: datagrams.clone() };
+    let request = Request { id: RequestId(5), body };
+    assert_eq!(request.encode().unwrap(), push(&datagrams));
+    assert_eq!(Request::decode(&push(&datagrams)), Ok(request));
+    let call = Call::Connection { labels, datagrams: datagrams.clone() };
+    assert_eq!(call.encode().unwrap(), connection(&datagrams));
+    assert_eq!(Call::decode(&connection(&datagrams)), Ok(call));
+}
+
+#[test]
+fn more_datagrams_than_fit_are_refused_and_are_never_sent() {
+    let largest = vec![vec![7; MAX_DATAGRAM_BYTES]];
+    let most = vec![vec![7; MAX_DATAGRAM_BYTES / MAX_DATAGRAMS]; MAX_DATAGRAMS];
+    for fitting in [largest, most] {
+        assert!(Request::decode(&push(&fitting)).is_ok());
+        assert!(Call::decode(&connection(&fitting)).is_ok());
+    }
+    let too_large = vec![vec![7; MAX_DATAGRAM_BYTES], vec![7]];
+    let too_many = vec![Vec::new(); MAX_DATAGRAMS + 1];
+    for datagrams in [too_large, too_many] {
+        is_refused(&push(&datagrams), Refusal::Limit { limit: LimitKind::Datagrams });
+        is_malformed::<Call>(&connection(&datagrams));
+        let labels = Labels::new();
+        let body = RequestBody::IngressConnect { labels: labels.clone(), datagrams: datagrams.clone() };
+        assert_eq!(Request { id: RequestId(5), body }.encode(), Err(EncodeError::Datagrams));
+        assert_eq!(Call::Connection { labels, datagrams }.encode(), Err(EncodeError::Datagrams));
+    }
+}
+
+#[test]
+fn the_largest_datagram_fits_beside_the_largest_label_set() {
+    let value = "v".repeat(255);
+    let names: Vec<String> = (0..MAX_LABELS).map(|index| format!("{:k<63}", format!("k{index}"))).collect();
+    let labels = Labels::try_from_pairs(names.iter().map(|name| (name.as_str(), value.as_str()))).unwrap();
+    let largest = vec![vec![7; MAX_DATAGRAM_BYTES]];
+    let mut most = vec![vec![7; 1]; MAX_DATAGRAMS];
+    most[0] = vec![7; MAX_DATAGRAM_BYTES - (MAX_DATAGRAMS - 1)];
+    for datagrams in [largest, most] {
+        let body = RequestBody::IngressConnect { labels: labels.clone(), datagrams: datagrams.clone() };
+        assert!(Request { id: RequestId(u64::MAX), body }.encode().is_ok());
+        assert!(Call::Connection { labels: labels.clone(), datagrams }.encode().is_ok());
+    }
 }
 
 #[test]

@@ -165,6 +165,8 @@ pub enum Effect {
         target: TargetId,
         /// The union of the labels of both ends, for both.
         labels: Labels,
+        /// What came for the socket before it existed, as the request has it.
+        datagrams: Vec<Vec<u8>>,
     },
     /// Send this call, which carries no descriptor. If that fails, [`Event::CallFailed`].
     Call {

@@ -6,7 +6,7 @@
 use capability::{AddressScope, Labels};
 use protocol::message::TargetInfo;
 
-/// What labels, targets and address ranges may take of a packet, which has 65,536 bytes. The rest is for numbers and
+/// What labels, targets and address ranges may take of a packet, which has 81,920 bytes. The rest is for numbers and
 /// the wrappers around them.
 pub(crate) const ROOM_BYTES: usize = 64_000;
 

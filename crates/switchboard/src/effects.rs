@@ -60,8 +60,9 @@ impl State {
             Effect::Join { handle, id, target, labels } => {
                 return done(handle, id, self.join(board, (handle, id), target, labels));
             }
-            Effect::Deliver { handle, id, target, labels } => {
-                let outcome = came.take().and_then(|socket| self.connect_to(target, labels.clone(), &socket));
+            Effect::Deliver { handle, id, target, labels, datagrams } => {
+                let call = Call::Connection { labels: labels.clone(), datagrams };
+                let outcome = came.take().and_then(|socket| self.connect_to(target, &call, &socket));
                 if outcome.is_ok() {
                     self.tell(board, handle, id, ResponseBody::Delivered(labels));
                 }
@@ -137,13 +138,14 @@ impl State {
         let (clients, servers) =
             rustix::net::socketpair(rustix::net::AddressFamily::UNIX, rustix::net::SocketType::STREAM, flags, None)
                 .map_err(|errno| not_made(&errno.into()))?;
-        self.connect_to(target, labels.clone(), &servers)?;
+        let call = Call::Connection { labels: labels.clone(), datagrams: Vec::new() };
+        self.connect_to(target, &call, &servers)?;
         self.answer(board, handle, id, ResponseBody::Connected(labels), Some(clients))
     }
 
-    fn connect_to(&mut self, target: TargetId, labels: Labels, socket: &OwnedFd) -> Result<(), Undone> {
+    fn connect_to(&mut self, target: TargetId, call: &Call, socket: &OwnedFd) -> Result<(), Undone> {
         let peer = self.targets.get(&target).ok_or(Undone::TargetGone)?;
-        peer.channel.try_send(&Call::Connection(labels), Some(socket.as_fd())).map_err(undone)
+        peer.channel.try_send(call, Some(socket.as_fd())).map_err(undone)
     }
 
     fn call(&mut self, target: TargetId, call: &Call) -> Option<Event> {

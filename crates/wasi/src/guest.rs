@@ -11,6 +11,10 @@ use crate::exit::RunError;
 use crate::sockets::DenialReport;
 use crate::workdir;
 
+/// The sockets that a guest may have at once if nothing else is said: more than most services need, and few enough that
+/// one guest cannot use up the descriptors of a process that hosts several.
+pub const MAX_SOCKETS: usize = 4096;
+
 /// Everything that one guest gets.
 #[derive(Debug)]
 pub struct GuestSpec {
@@ -30,6 +34,8 @@ pub struct GuestSpec {
     pub deadline: Option<Duration>,
     /// Its way to the network. `None`: it has none.
     pub network: Option<client::Handle>,
+    /// Most sockets it may have at once, peers of UDP sockets included.
+    pub max_sockets: usize,
     /// Who is told what was refused.
     pub report: Arc<dyn DenialReport>,
 }

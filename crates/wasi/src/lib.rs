@@ -6,7 +6,7 @@
 //!
 //! Files, clocks, random numbers, arguments, environment and standard streams are wasmtime-wasi's. Sockets are ours:
 //! they never call `socket`, `connect` or `bind`, but ask the guest's [`client::Handle`]. A guest without one can reach
-//! nothing. What is refused goes to the guest as `access-denied` and to a [`DenialReport`] with the reason.
+//! nothing but itself. What is refused goes to the guest as `access-denied` and to a [`DenialReport`] with the reason.
 //!
 //! Never here: `std::net` beyond its address types, configuration, and the switchboard's side of anything.
 
@@ -20,7 +20,7 @@ mod state;
 mod workdir;
 
 pub use exit::{Exit, RunError};
-pub use guest::{Access, GuestSpec, Stdio, Volume};
+pub use guest::{Access, GuestSpec, MAX_SOCKETS, Stdio, Volume};
 pub use linkers::{LinkError, Linkers};
 pub use program::Program;
-pub use sockets::{Action, Denial, DenialCause, DenialReport};
+pub use sockets::{Action, Denial, DenialCause, DenialReport, Transport};

@@ -1,24 +1,32 @@
 //! `wasi:sockets` on a handle to the switchboard.
 //!
-//! The modules here know nothing of versions: [`tcp`] is the one state machine of a TCP socket, [`network`] asks the
-//! handle for connections and addresses, [`names`] remembers which name an address came from. [`p2`] puts WASI 0.2 on
-//! top; 0.3 and preview 1 belong beside it.
+//! The modules here know nothing of versions: [`tcp`] and [`udp`] are the one state machine of each kind of socket,
+//! [`ports`] is the guest's own network namespace, [`network`] asks the handle for connections, servers and addresses,
+//! [`names`] remembers which name an address came from. [`p2`] puts WASI 0.2 on top.
 //!
-//! Nothing here makes a socket. What is connected arrives as a descriptor.
+//! Nothing here makes a socket of the network. What is connected arrives as a descriptor; what a guest says to itself goes
+//! through a socket pair or a queue.
 
+mod arrived;
 mod connection;
 mod denial;
 mod fault;
+mod listener;
+mod loopback;
 mod names;
 mod network;
 mod options;
 mod p2;
 mod pending;
+mod ports;
+mod published;
 mod tcp;
 #[cfg(test)]
 mod tests;
+mod udp;
 
 pub(crate) use network::Network;
 pub(crate) use p2::{SocketsView, add_0_2};
 
 pub use denial::{Action, Denial, DenialCause, DenialReport};
+pub use ports::Transport;

@@ -112,11 +112,32 @@ fn an_ingress_pushes_an_accepted_socket_to_a_server() {
         let from = outside.local_addr().unwrap();
         let (address, port) = (from.ip().to_string(), from.port().to_string());
         let stamped = labels([("service", "web"), ("client_address", &address), ("client_port", &port)]);
-        let known_as = root.push(&stamped, accepted.as_fd()).await.unwrap();
+        let known_as = root.push(&stamped, accepted.as_fd(), Vec::new()).await.unwrap();
         drop(accepted);
         let served = server.accept().await.unwrap();
         assert_eq!((&known_as, &served.labels), (&stamped, &stamped));
         expect_joined(OwnedFd::from(outside), served.socket);
+    });
+}
+
+#[test]
+fn datagrams_reach_the_server_with_the_socket_they_came_for() {
+    with_board(async |board| {
+        let root = board.handle();
+        let service = labels([("service", "dns"), ("transport", "udp")]);
+        let server = root.serve(&service).await.unwrap();
+        let largest = vec![7; protocol::MAX_DATAGRAM_BYTES];
+        for datagrams in [vec![b"first".to_vec(), Vec::new(), b"third".to_vec()], vec![largest], Vec::new()] {
+            let (near, far) = UnixStream::pair().unwrap();
+            root.push(&service, far.as_fd(), datagrams.clone()).await.unwrap();
+            let served = server.accept().await.unwrap();
+            assert_eq!(served.datagrams, datagrams);
+            drop(far);
+            expect_joined(near.into(), served.socket);
+        }
+        // A client's connection has none: it comes with a socket pair.
+        let (_client, served) = tokio::join!(root.connect(&service), server.accept());
+        assert_eq!(served.unwrap().datagrams, Vec::<Vec<u8>>::new());
     });
 }
 
@@ -132,7 +153,7 @@ fn an_ingress_does_not_reach_an_egress() {
             ("server_address", "127.0.0.1"),
             ("server_port", "22"),
         ]);
-        assert_eq!(refused(root.push(&asked, far.as_fd()).await), Refusal::NotFound);
+        assert_eq!(refused(root.push(&asked, far.as_fd(), Vec::new()).await), Refusal::NotFound);
         drop(egress);
     });
 }

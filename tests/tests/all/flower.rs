@@ -127,7 +127,7 @@ fn overwriting_an_in_label_or_an_out_label_is_refused_and_the_key_named() {
         assert_eq!(refused_keys(handle.list(&other()).await), ["service"]);
         assert_eq!(refused_keys(handle.watch(&other()).await.map(drop)), ["service"]);
         let (socket, _peer) = UnixStream::pair().unwrap();
-        assert_eq!(refused_keys(handle.push(&other(), socket.as_fd()).await), ["service"]);
+        assert_eq!(refused_keys(handle.push(&other(), socket.as_fd(), Vec::new()).await), ["service"]);
         // The value that is there already is no change.
         constrain(&handle, Rights::ALL, own("cart"), own("shop")).await.unwrap();
     });

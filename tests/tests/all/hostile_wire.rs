@@ -72,7 +72,7 @@ fn send_anything(handle: &OwnedFd, bytes: &[u8], count: usize) {
 /// Waits until the other end has closed it.
 fn expect_closed(handle: &OwnedFd) {
     wait::until("the handle's end", || {
-        let mut buffer = vec![0; 65536];
+        let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
         match fdpass::receive(handle.as_fd(), &mut buffer, 1) {
             Ok(packet) => packet.length == 0,
             Err(fdpass::ReceiveError::Empty) => false,
@@ -85,7 +85,7 @@ fn expect_closed(handle: &OwnedFd) {
 /// The next response on a raw handle.
 pub(crate) fn receive_response(handle: &OwnedFd) -> Response {
     wait::for_some("a response", || {
-        let mut buffer = vec![0; 65536];
+        let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
         match fdpass::receive(handle.as_fd(), &mut buffer, 1) {
             Ok(packet) => Some(Response::decode(&buffer[..packet.length]).unwrap()),
             Err(fdpass::ReceiveError::Empty) => None,
@@ -161,7 +161,7 @@ fn a_request_that_is_cut_short() {
 
 #[test]
 fn too_long_a_message() {
-    closes_the_handle(&[(&vec![0; 65537], 0)]);
+    closes_the_handle(&[(&vec![0; protocol::MAX_MESSAGE_BYTES + 1], 0)]);
     closes_the_handle(&[(&vec![0; 150_000], 1)]);
     // A request that is sound but for its length.
     closes_the_handle(&[(&with_long_value(66_000), 0)]);
@@ -169,7 +169,7 @@ fn too_long_a_message() {
 
 #[test]
 fn too_many_descriptors() {
-    let bytes = request(1, RequestBody::IngressConnect(labels([("service", "db")])));
+    let bytes = request(1, RequestBody::IngressConnect { labels: labels([("service", "db")]), datagrams: Vec::new() });
     for count in [2, 4, 5, 6, 100, 253] {
         closes_the_handle(&[(&bytes, count)]);
     }
@@ -177,7 +177,10 @@ fn too_many_descriptors() {
 
 #[test]
 fn another_number_of_descriptors_than_the_message_carries() {
-    closes_the_handle(&[(&request(1, RequestBody::IngressConnect(labels([("service", "db")]))), 0)]);
+    closes_the_handle(&[(
+        &request(1, RequestBody::IngressConnect { labels: labels([("service", "db")]), datagrams: Vec::new() }),
+        0,
+    )]);
     closes_the_handle(&[(&request(1, RequestBody::List(Labels::new())), 1)]);
     closes_the_handle(&[(&request(1, RequestBody::ClientConnect(labels([("service", "db")]))), 1)]);
 }
@@ -238,7 +241,7 @@ fn a_target_that_answers_what_nobody_asked_is_closed() {
 
 fn receive_descriptor(handle: &OwnedFd) -> OwnedFd {
     wait::for_some("a response with a descriptor", || {
-        let mut buffer = vec![0; 65536];
+        let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
         match fdpass::receive(handle.as_fd(), &mut buffer, 1) {
             Ok(packet) => packet.descriptors.unwrap().pop(),
             Err(fdpass::ReceiveError::Empty) => None,

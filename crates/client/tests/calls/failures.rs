@@ -71,7 +71,7 @@ fn a_dead_switchboard_fails_what_waits_and_what_comes_later() {
         let later = handle.connect(&to).await;
         assert!(matches!(later, Err(RequestError::Gone)), "{later:?}");
         let (socket, mut other_end) = passenger();
-        let later = handle.push(&to, socket.as_fd()).await;
+        let later = handle.push(&to, socket.as_fd(), Vec::new()).await;
         assert!(matches!(later, Err(RequestError::Gone)), "{later:?}");
         drop(socket);
         assert!(is_closed(&mut other_end));

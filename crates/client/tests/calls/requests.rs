@@ -47,6 +47,10 @@ fn a_weaker_handle_is_a_handle() {
     });
 }
 
+fn datagrams() -> Vec<Vec<u8>> {
+    vec![b"first".to_vec(), Vec::new(), b"third".to_vec()]
+}
+
 #[test]
 fn a_pushed_socket_reaches_the_switchboard_and_stays_with_the_caller() {
     run(async || {
@@ -55,11 +59,11 @@ fn a_pushed_socket_reaches_the_switchboard_and_stays_with_the_caller() {
         let (asked, answered) = (labels("web"), labels("web"));
         let take = async {
             let (id, body, pushed) = switchboard.request().await;
-            assert_eq!(body, RequestBody::IngressConnect(labels("web")));
+            assert_eq!(body, RequestBody::IngressConnect { labels: labels("web"), datagrams: datagrams() });
             switchboard.respond(id, ResponseBody::Delivered(answered.clone()), None).await;
             pushed.unwrap()
         };
-        let (delivered, pushed) = tokio::join!(handle.push(&asked, socket.as_fd()), take);
+        let (delivered, pushed) = tokio::join!(handle.push(&asked, socket.as_fd(), datagrams()), take);
         assert_eq!(delivered.unwrap(), answered);
         drop(pushed);
         assert!(!is_closed(&mut other_end));

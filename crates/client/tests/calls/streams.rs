@@ -22,14 +22,15 @@ async fn server() -> (Server, Channel<Reply, Call>) {
 fn a_server_takes_connections_until_the_switchboard_is_gone() {
     run(async || {
         let (server, switchboard) = server().await;
-        for index in 0..10 {
+        for index in 0..10_u8 {
             let (socket, mut other_end) = passenger();
-            let call = Call::Connection(labels(&index.to_string()));
+            let call = Call::Connection { labels: labels(&index.to_string()), datagrams: vec![vec![index; 3]] };
             switchboard.send(&call, Some(socket.as_fd())).await.unwrap();
-            switchboard.send(&Call::Cancel { id: CallId(index) }, None).await.unwrap();
+            switchboard.send(&Call::Cancel { id: CallId(index.into()) }, None).await.unwrap();
             drop(socket);
             let connection = server.accept().await.unwrap();
             assert_eq!(connection.labels, labels(&index.to_string()));
+            assert_eq!(connection.datagrams, [[index; 3]]);
             assert!(!is_closed(&mut other_end));
             drop(connection);
             assert!(is_closed(&mut other_end));

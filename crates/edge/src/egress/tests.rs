@@ -359,9 +359,12 @@ fn many_dials_at_once_all_succeed() {
 #[test]
 fn calls_for_other_targets_end_the_egress() {
     alone(async {
-        for call in [Call::Connection(Labels::new()), Call::Lookup { id: CallId(1), labels: Labels::new() }] {
+        for call in [
+            Call::Connection { labels: Labels::new(), datagrams: Vec::new() },
+            Call::Lookup { id: CallId(1), labels: Labels::new() },
+        ] {
             let (target, far) = target_channel();
-            let gift = matches!(call, Call::Connection(_)).then(|| far.as_fd());
+            let gift = matches!(call, Call::Connection { .. }).then(|| far.as_fd());
             far.send(&call, gift).await.expect("there is room");
             let served = run_with(target, nobody(), EgressLimits::default()).await;
             assert!(matches!(served, Err(ServeError::Misdirected)), "{served:?}");

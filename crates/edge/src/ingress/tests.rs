@@ -2,17 +2,19 @@
 
 use super::*;
 use crate::testing::{NoDescriptors, alone, alone_on_paused_clock, connect, ip, listen, saw_nobody};
-use capability::Refusal;
+use capability::{LimitKind, Refusal, UnreachableCause, keys};
 use channel::Channel;
 use protocol::message::{Failure, Request, RequestBody, RequestId, Response, ResponseBody};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
 use tokio::time::error::Elapsed;
+use tokio::time::timeout;
 
 /// The fake switchboard's end of a handle.
 type FarEnd = Channel<Request, Response>;
 
-const LIMITS: IngressLimits = IngressLimits { pushes: 2, push_time: Duration::from_secs(5) };
+const LIMITS: IngressLimits =
+    IngressLimits { pushes: 2, push_time: Duration::from_secs(8), start_time: Duration::from_secs(3) };
 
 fn handle() -> (Handle, FarEnd) {
     let (near, far) = fdpass::pair().expect("a pair of sockets can be made");
@@ -36,7 +38,7 @@ async fn during(listener: std::net::TcpListener, own: &[(&str, &str)], test: imp
 /// The next push: its number, its labels, its socket.
 async fn next_push(far: &FarEnd) -> (RequestId, Labels, OwnedFd) {
     match far.receive().await.expect("it is a request").expect("the ingress is there") {
-        (Request { id, body: RequestBody::IngressConnect(labels) }, Some(socket)) => (id, labels, socket),
+        (Request { id, body: RequestBody::IngressConnect { labels, .. } }, Some(socket)) => (id, labels, socket),
         other => panic!("no push: {other:?}"),
     }
 }
@@ -83,16 +85,27 @@ fn assert_joined(client: &mut StdStream, pushed: OwnedFd) {
 
 /// The ingress has let go of the connection of this client, or is about to: nothing is said, and no more will be.
 async fn assert_closed(client: StdStream) {
+    let end = end_of(client).await;
+    assert!(matches!(end, Ok(0)), "{end:?}");
+}
+
+/// The ingress has refused the connection of this client, or is about to, and the client can tell.
+async fn assert_reset(client: StdStream) {
+    let end = end_of(client).await.map_err(|error| error.kind());
+    assert_eq!(end, Err(io::ErrorKind::ConnectionReset));
+}
+
+/// What a client of which nothing is read sees in the end.
+async fn end_of(client: StdStream) -> io::Result<usize> {
     client.set_nonblocking(true).expect("the mode can be set");
     let client = TcpStream::from_std(client).expect("it is a socket");
-    let end = loop {
+    loop {
         client.readable().await.expect("it is open on this side");
         match client.try_read(&mut [0]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             end => break end,
         }
-    };
-    assert!(matches!(end, Ok(0)), "{end:?}");
+    }
 }
 
 #[test]
@@ -129,18 +142,18 @@ fn an_ipv4_client_of_an_ipv6_listener_has_an_ipv4_address() {
 }
 
 #[test]
-fn a_refused_push_closes_the_connection_and_the_next_is_taken() {
+fn a_refused_push_resets_the_connection_and_the_next_is_taken() {
     alone(async {
         let (listener, address) = listen("127.0.0.1");
         during(listener, &[], async |far| {
-            for failure in [Failure::Refused(Refusal::NotFound), Failure::Fault] {
+            for failure in [Failure::Refused(Refusal::Grant), Failure::Fault] {
                 let refused = connect(address);
                 let (id, _, socket) = next_push(far).await;
                 drop(socket);
                 respond(far, id, ResponseBody::Failed(failure)).await;
                 let mut client = connect(address);
                 let (id, _, socket) = next_push(far).await;
-                assert_closed(refused).await;
+                assert_reset(refused).await;
                 assert_joined(&mut client, socket);
                 deliver(far, id).await;
             }
@@ -218,7 +231,161 @@ fn a_connection_that_contradicts_the_labels_of_the_ingress_is_closed() {
         during(listener, &[("client_address", "192.0.2.1")], async |far| {
             let client = connect(address);
             assert!(no_push(far).await);
-            assert_closed(client).await;
+            assert_reset(client).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn the_labels_of_the_ingress_name_the_server_inside() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        let own = [("network", "web"), ("server_port", "80")];
+        during(listener, &own, async |far| {
+            let client = connect(address);
+            let (_, labels, _) = next_push(far).await;
+            let outside = expected(&client, &[]).without(keys::SERVER_PORT);
+            let inside = Labels::try_from_pairs(own).expect("labels");
+            assert_eq!(labels, outside.merge(&inside).expect("they agree"));
+        })
+        .await;
+    });
+}
+
+/// What makes a connection wait for its turn.
+const NO_ROOM: [Refusal; 4] = [
+    Refusal::Limit { limit: LimitKind::Backlog },
+    Refusal::Limit { limit: LimitKind::Descriptors },
+    Refusal::Limit { limit: LimitKind::Requests },
+    Refusal::Unreachable { cause: UnreachableCause::TargetGone },
+];
+
+async fn refuse(far: &FarEnd, id: RequestId, refusal: Refusal) {
+    respond(far, id, ResponseBody::Failed(Failure::Refused(refusal))).await;
+}
+
+#[test]
+fn a_full_server_is_asked_again_until_it_takes_the_connection() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        during(listener, &[], async |far| {
+            let mut client = connect(address);
+            // Far longer than a push may take, or a server may take to start.
+            let start = Instant::now();
+            let mut times = 0_usize;
+            while start.elapsed() < 4 * LIMITS.push_time {
+                let (id, _, _) = next_push(far).await;
+                refuse(far, id, NO_ROOM[times % NO_ROOM.len()].clone()).await;
+                times += 1;
+            }
+            assert!((300..400).contains(&times), "asked {times} times");
+            let (id, labels, socket) = next_push(far).await;
+            assert_eq!(labels, expected(&client, &[]));
+            assert_joined(&mut client, socket);
+            deliver(far, id).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn one_asks_for_all_that_wait_and_they_keep_their_order() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        let watched = listener.try_clone().expect("there are descriptors");
+        during(listener, &[], async |far| {
+            let mut clients: Vec<StdStream> = (0..5).map(|_| connect(address)).collect();
+            let (first, second) = (next_push(far).await, next_push(far).await);
+            for (id, _, socket) in [second, first] {
+                drop(socket);
+                refuse(far, id, NO_ROOM[0].clone()).await;
+            }
+            // The first alone asks, again and again, and nobody else is accepted.
+            for _ in 0..20 {
+                let (id, labels, _) = next_push(far).await;
+                assert_eq!(labels, expected(&clients[0], &[]));
+                refuse(far, id, NO_ROOM[0].clone()).await;
+            }
+            for client in &mut clients {
+                let (id, labels, socket) = next_push(far).await;
+                assert_eq!(labels, expected(client, &[]));
+                assert_joined(client, socket);
+                deliver(far, id).await;
+            }
+        })
+        .await;
+        assert!(saw_nobody(&watched), "all were taken by the ingress");
+    });
+}
+
+#[test]
+fn a_client_that_breaks_off_waits_no_longer() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        during(listener, &[], async |far| {
+            let (impatient, mut patient) = (connect(address), connect(address));
+            for _ in 0..2 {
+                let (id, _, _) = next_push(far).await;
+                refuse(far, id, NO_ROOM[0].clone()).await;
+            }
+            // One closes what it has not read, which is an end with a reset; one has said all it will say.
+            rustix::net::sockopt::set_socket_linger(&impatient, Some(Duration::ZERO)).expect("an option of TCP");
+            drop(impatient);
+            patient.shutdown(std::net::Shutdown::Write).expect("it is connected");
+            let (id, labels, socket) = next_push(far).await;
+            assert_eq!(labels, expected(&patient, &[]));
+            assert_joined(&mut patient, socket);
+            deliver(far, id).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_connection_waits_for_a_server_that_starts() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        during(listener, &[], async |far| {
+            let mut client = connect(address);
+            let start = Instant::now();
+            while start.elapsed() < LIMITS.start_time / 2 {
+                let (id, _, _) = next_push(far).await;
+                refuse(far, id, Refusal::NotFound).await;
+            }
+            let (id, _, socket) = next_push(far).await;
+            assert_joined(&mut client, socket);
+            deliver(far, id).await;
+            // A server was there: that none is any more is told at once.
+            let late = connect(address);
+            let (id, _, socket) = next_push(far).await;
+            drop(socket);
+            refuse(far, id, Refusal::NotFound).await;
+            assert!(no_push(far).await);
+            assert_reset(late).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn a_connection_to_a_server_that_never_starts_is_reset() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        during(listener, &[], async |far| {
+            let (client, start) = (connect(address), Instant::now());
+            let asked = timeout(4 * LIMITS.start_time, async {
+                loop {
+                    let (id, _, _) = next_push(far).await;
+                    refuse(far, id, Refusal::NotFound).await;
+                    if start.elapsed() >= LIMITS.start_time {
+                        break;
+                    }
+                }
+            });
+            asked.await.expect("it is asked until the time is over");
+            assert!(no_push(far).await);
+            assert_reset(client).await;
         })
         .await;
     });

@@ -118,11 +118,11 @@ fn one_lookup_too_many_is_refused() {
 fn calls_for_other_targets_end_the_resolver() {
     alone(async {
         for call in [
-            Call::Connection(Labels::new()),
+            Call::Connection { labels: Labels::new(), datagrams: Vec::new() },
             Call::Dial { id: CallId(1), labels: Labels::new(), scope: capability::AddressScope::default() },
         ] {
             let (target, far) = target_channel();
-            let gift = matches!(call, Call::Connection(_)).then(|| far.as_fd());
+            let gift = matches!(call, Call::Connection { .. }).then(|| far.as_fd());
             far.send(&call, gift).await.expect("there is room");
             let served = run_with(target, names(), ResolverLimits::default()).await;
             assert!(matches!(served, Err(ServeError::Misdirected)), "{served:?}");

@@ -8,6 +8,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 use protocol::message::*;
+use protocol::{MAX_DATAGRAM_BYTES, MAX_DATAGRAMS};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
@@ -51,6 +52,14 @@ pub(crate) fn labels() -> impl Strategy<Value = Labels> {
         }
         labels
     })
+}
+
+pub(crate) fn datagrams() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    prop_oneof![
+        3 => Just(Vec::new()),
+        1 => vec(vec(any::<u8>(), 0..40), 0..=MAX_DATAGRAMS),
+        1 => Just(vec![vec![7; MAX_DATAGRAM_BYTES]]),
+    ]
 }
 
 fn range() -> impl Strategy<Value = Cidr> {
@@ -97,7 +106,7 @@ fn keys() -> impl Strategy<Value = Vec<LabelKey>> {
     vec(key().prop_map(|key| LabelKey::new(&key).unwrap()), 0..5)
 }
 
-const LIMITS: [LimitKind; 9] = [
+const LIMITS: [LimitKind; 10] = [
     LimitKind::Labels,
     LimitKind::Grants,
     LimitKind::Handles,
@@ -107,6 +116,7 @@ const LIMITS: [LimitKind; 9] = [
     LimitKind::Backlog,
     LimitKind::Dials,
     LimitKind::Descriptors,
+    LimitKind::Datagrams,
 ];
 
 const CAUSES: [UnreachableCause; 11] = [
@@ -142,7 +152,7 @@ pub(crate) fn request() -> impl Strategy<Value = Request> {
         constraint().prop_map(RequestBody::Constrain),
         labels().prop_map(RequestBody::ClientConnect),
         labels().prop_map(RequestBody::ServerStart),
-        labels().prop_map(RequestBody::IngressConnect),
+        (labels(), datagrams()).prop_map(|(labels, datagrams)| RequestBody::IngressConnect { labels, datagrams }),
         labels().prop_map(RequestBody::EgressStart),
         labels().prop_map(RequestBody::ResolverStart),
         labels().prop_map(RequestBody::List),
@@ -175,7 +185,7 @@ pub(crate) fn call() -> impl Strategy<Value = Call> {
     let id = || any::<u64>().prop_map(CallId);
     let scope = vec(vec(range(), 0..4), 0..3).prop_map(AddressScope::new);
     prop_oneof![
-        labels().prop_map(Call::Connection),
+        (labels(), datagrams()).prop_map(|(labels, datagrams)| Call::Connection { labels, datagrams }),
         (id(), labels(), scope).prop_map(|(id, labels, scope)| Call::Dial { id, labels, scope }),
         (id(), labels()).prop_map(|(id, labels)| Call::Lookup { id, labels }),
         id().prop_map(|id| Call::Cancel { id }),

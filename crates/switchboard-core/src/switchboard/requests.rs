@@ -83,7 +83,7 @@ impl Switchboard {
         match body {
             RequestBody::Constrain(constraint) => self.constrain(request, &constraint),
             RequestBody::ClientConnect(labels) => self.client_connect(request, &labels),
-            RequestBody::IngressConnect(labels) => self.ingress_connect(request, &labels),
+            RequestBody::IngressConnect { labels, datagrams } => self.ingress_connect(request, &labels, datagrams),
             RequestBody::ServerStart(labels) => self.start::<right::ServerStart>(request, &labels),
             RequestBody::EgressStart(labels) => self.start::<right::EgressStart>(request, &labels),
             RequestBody::ResolverStart(labels) => self.start::<right::ResolverStart>(request, &labels),
@@ -137,14 +137,20 @@ impl Switchboard {
         }
     }
 
-    fn ingress_connect(&mut self, request: &mut Beginning<'_>, labels: &Labels) -> Result<Waiting, Refusal> {
+    fn ingress_connect(
+        &mut self,
+        request: &mut Beginning<'_>,
+        labels: &Labels,
+        datagrams: Vec<Vec<u8>>,
+    ) -> Result<Waiting, Refusal> {
         let permit = request.capability.permit::<right::IngressConnect>(labels)?;
         let chosen = self.directory.push(&permit, request.now);
         let Choice { target, in_labels, .. } =
             chosen.map_err(|refusal| without_keys_unless_listed(refusal, &request.capability, labels))?;
         request.asked.to = in_labels;
         let labels = permit.labels().merge(&request.asked.to)?;
-        request.effects.push(Effect::Deliver { handle: request.handle, id: request.id, target, labels });
+        let (handle, id) = (request.handle, request.id);
+        request.effects.push(Effect::Deliver { handle, id, target, labels, datagrams });
         Ok(Waiting::HandOver)
     }
 
@@ -197,7 +203,7 @@ fn asked(capability: &Capability, body: &RequestBody, now: Duration) -> Asked {
             union(&union(own_in, labels), own_out)
         }
         RequestBody::ClientConnect(labels)
-        | RequestBody::IngressConnect(labels)
+        | RequestBody::IngressConnect { labels, .. }
         | RequestBody::List(labels)
         | RequestBody::Watch(labels)
         | RequestBody::Resolve(labels) => union(own_out, labels),

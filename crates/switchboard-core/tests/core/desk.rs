@@ -91,7 +91,7 @@ impl Desk {
     }
 
     pub(crate) fn push(&mut self, handle: HandleId, out_labels: &str) -> Result<(TargetId, Labels), Refusal> {
-        match self.ask(handle, RequestBody::IngressConnect(labels(out_labels)))? {
+        match self.ask(handle, RequestBody::IngressConnect { labels: labels(out_labels), datagrams: Vec::new() })? {
             Effect::Deliver { target, labels, .. } => Ok((target, labels)),
             other => panic!("{other:?}"),
         }

@@ -405,7 +405,7 @@ fn body(action: u8, own: Labels, three: u8) -> RequestBody {
         0 => RequestBody::Constrain(constraint(own, three)),
         1..=3 => RequestBody::ClientConnect(own),
         4 => RequestBody::ServerStart(own),
-        5 => RequestBody::IngressConnect(own),
+        5 => RequestBody::IngressConnect { labels: own, datagrams: vec![vec![three]] },
         6 => RequestBody::EgressStart(own),
         7 if three.is_multiple_of(2) => RequestBody::ResolverStart(own),
         7 => RequestBody::EgressStart(own),

@@ -199,7 +199,10 @@ fn a_connection_that_a_server_does_not_take_is_answered() {
         let mut desk = Desk::new();
         let handle = desk.root();
         desk.server(handle, "a=1");
-        for body in [RequestBody::ClientConnect(labels("a=1")), RequestBody::IngressConnect(labels("a=1"))] {
+        for body in [
+            RequestBody::ClientConnect(labels("a=1")),
+            RequestBody::IngressConnect { labels: labels("a=1"), datagrams: Vec::new() },
+        ] {
             let (id, _) = desk.ask_only(handle, body);
             let effects = desk.done(handle, id, Err(cause));
             let body = ResponseBody::Failed(cause.into());

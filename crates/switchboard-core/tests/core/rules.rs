@@ -196,7 +196,7 @@ fn each_request_takes_its_right() {
         let bodies = match right {
             Right::ClientConnect => vec![RequestBody::ClientConnect(own.clone()), RequestBody::Resolve(own)],
             Right::ServerStart => vec![RequestBody::ServerStart(own)],
-            Right::IngressConnect => vec![RequestBody::IngressConnect(own)],
+            Right::IngressConnect => vec![RequestBody::IngressConnect { labels: own, datagrams: Vec::new() }],
             Right::EgressStart => vec![RequestBody::EgressStart(own)],
             Right::ResolverStart => vec![RequestBody::ResolverStart(own)],
             Right::List => vec![RequestBody::List(own)],
@@ -277,11 +277,27 @@ fn a_watcher_sees_every_decision_that_does_not_contradict_it() {
     assert_eq!(effects, [Effect::Decided { decision: expected, watches }]);
     let (_, refused) = desk.ask_only(root, RequestBody::ClientConnect(labels("app=mine network=x colour=1")));
     assert_eq!(decisions(&refused).len(), 0, "waits for the driver");
-    let (_, refused) = desk.ask_only(root, RequestBody::IngressConnect(labels("app=theirs")));
+    let (_, refused) =
+        desk.ask_only(root, RequestBody::IngressConnect { labels: labels("app=theirs"), datagrams: Vec::new() });
     assert_eq!(decisions(&refused).len(), 0, "another application");
     let (_, refused) = desk.ask_only(root, RequestBody::Resolve(labels("server_hostname=a")));
     assert_eq!(decisions(&refused)[0].failure, Some(Failure::Refused(Refusal::NotFound)));
     desk.event(Event::WatchClosed(watch));
     let (_, refused) = desk.ask_only(root, RequestBody::Resolve(labels("server_hostname=a")));
     assert_eq!(decisions(&refused).len(), 0, "nobody watches any more");
+}
+
+#[test]
+fn datagrams_go_with_a_pushed_socket_unseen() {
+    let mut desk = Desk::new();
+    let root = desk.root();
+    let server = desk.server(root, "service=dns");
+    let datagrams = vec![b"first".to_vec(), Vec::new()];
+    let body = RequestBody::IngressConnect { labels: labels("service=dns"), datagrams: datagrams.clone() };
+    match desk.ask(root, body) {
+        Ok(Effect::Deliver { target, datagrams: delivered, .. }) => {
+            assert_eq!((target, delivered), (server, datagrams));
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -4,9 +4,11 @@
 //! worth, and a task hands it over. Until then the stream takes nothing more. A write half that is closed or dropped
 //! sends what is left first and the end of the stream after it, as a kernel does for a process that exits.
 
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -18,6 +20,7 @@ use tokio::sync::Notify;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
 
+use crate::sockets::fault::Fault;
 use crate::sockets::pending::Tasks;
 
 /// The most that is read or written at once.
@@ -129,19 +132,6 @@ impl Connection {
         }
     }
 
-    /// Waits until there is something to read, the end of the stream and errors included.
-    async fn readable(&self) {
-        while self.is_reading() {
-            let Ok(mut guard) = self.fd.readable().await else { return };
-            // Readiness may be from before the last read. (Reading ahead would take an error away from the guest.)
-            let mut socket = [PollFd::new(self, PollFlags::IN)];
-            match rustix::event::poll(&mut socket, Some(&Timespec::default())) {
-                Ok(0) => guard.clear_ready(),
-                _ => return,
-            }
-        }
-    }
-
     fn send(&self, data: &[u8]) -> Result<usize, Errno> {
         loop {
             match rustix::net::send(self.as_fd(), data, SendFlags::NOSIGNAL) {
@@ -172,6 +162,68 @@ impl Connection {
             }
         }
         Ok(())
+    }
+
+    /// Receives into `buffer`, or waits.
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Errno>> {
+        self.poll_io(cx, Interest::READABLE, || {
+            rustix::net::recv(self.as_fd(), &mut *buffer, RecvFlags::empty()).map(|(count, _)| count)
+        })
+    }
+
+    fn poll_send(&self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Errno>> {
+        self.poll_io(cx, Interest::WRITABLE, || self.send(data))
+    }
+
+    /// Tries at once, because the kernel may know better than tokio; after that, when tokio says so.
+    fn poll_io(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        mut io: impl FnMut() -> Result<usize, Errno>,
+    ) -> Poll<Result<usize, Errno>> {
+        loop {
+            match io() {
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let mut guard = match interest {
+                        Interest::READABLE => ready!(self.fd.poll_read_ready(cx)),
+                        _ => ready!(self.fd.poll_write_ready(cx)),
+                    }
+                    .map_err(errno_of)?;
+                    match guard.try_io(|_| io().map_err(io::Error::from)) {
+                        Ok(outcome) => return Poll::Ready(outcome.map_err(errno_of)),
+                        // tokio was behind; it waits for the kernel's next word now.
+                        Err(_would_block) => {}
+                    }
+                }
+                outcome => return Poll::Ready(outcome),
+            }
+        }
+    }
+
+    fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_events(cx, Interest::READABLE)
+    }
+
+    fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_events(cx, Interest::WRITABLE)
+    }
+
+    /// Waits for readiness that is the kernel's own, not what tokio remembers of the past.
+    fn poll_events(&self, cx: &mut Context<'_>, interest: Interest) -> Poll<()> {
+        let flags = if interest == Interest::READABLE { PollFlags::IN } else { PollFlags::OUT };
+        loop {
+            let ready = match interest {
+                Interest::READABLE => ready!(self.fd.poll_read_ready(cx)),
+                _ => ready!(self.fd.poll_write_ready(cx)),
+            };
+            let Ok(mut guard) = ready else { return Poll::Ready(()) };
+            match rustix::event::poll(&mut [PollFd::new(self, flags)], Some(&Timespec::default())) {
+                Ok(0) => guard.clear_ready(),
+                _ => return Poll::Ready(()),
+            }
+        }
     }
 
     /// Ends the write that a task has carried out.
@@ -206,7 +258,7 @@ impl Connection {
     deprecated,
     reason = "its successor is unsafe for types that change their descriptor, which OwnedFd never does"
 )]
-fn watched(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+pub(crate) fn watched(socket: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     AsyncFd::new(socket)
 }
 
@@ -236,6 +288,23 @@ pub(crate) struct Reader(Arc<Connection>);
 impl Reader {
     pub(crate) fn new(connection: &Arc<Connection>) -> Reader {
         Reader(Arc::clone(connection))
+    }
+
+    /// Reads into `buffer`; 0 is the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
+        if !self.0.is_reading() {
+            return Poll::Ready(Ok(0));
+        }
+        let outcome = ready!(self.0.poll_receive(cx, buffer));
+        if !matches!(outcome, Ok(1..)) && !buffer.is_empty() {
+            self.0.close_reading();
+        }
+        Poll::Ready(outcome.map_err(Fault::from))
+    }
+
+    /// Waits until there is something to read, the end of the stream and errors included.
+    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.0.is_reading() { self.0.poll_readable(cx) } else { Poll::Ready(()) }
     }
 }
 
@@ -279,7 +348,7 @@ impl InputStream for Reader {
 #[async_trait::async_trait]
 impl Pollable for Reader {
     async fn ready(&mut self) {
-        self.0.readable().await;
+        poll_fn(|cx| self.poll_readable(cx)).await;
     }
 }
 
@@ -296,6 +365,30 @@ pub(crate) struct Writer(Arc<Connection>);
 impl Writer {
     pub(crate) fn new(connection: &Arc<Connection>) -> Writer {
         Writer(Arc::clone(connection))
+    }
+
+    /// Hands `data` to the kernel and tells how much of it was taken, which is not 0 unless `data` is empty.
+    ///
+    /// A writer is used either so, or as an [`OutputStream`] that keeps what the kernel does not take: not both.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Fault>> {
+        match *self.0.writing() {
+            Writing::Idle => {}
+            Writing::Failed(errno) => return Poll::Ready(Err(errno.into())),
+            Writing::Busy { .. } | Writing::Closed => return Poll::Ready(Err(Fault::ConnectionBroken)),
+        }
+        let outcome = ready!(self.0.poll_send(cx, data));
+        if outcome.is_err() {
+            *self.0.writing() = Writing::Closed;
+        }
+        Poll::Ready(outcome.map_err(Fault::from))
+    }
+
+    /// Waits until the kernel takes something, or says why it does not.
+    pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !matches!(*self.0.writing(), Writing::Idle) {
+            return Poll::Ready(());
+        }
+        self.0.poll_writable(cx)
     }
 
     /// Tells a failure, once; then the stream is closed.

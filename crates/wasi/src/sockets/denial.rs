@@ -13,8 +13,6 @@ pub enum Action {
     Lookup,
     /// To take a local address.
     Bind,
-    /// To use UDP.
-    Udp,
 }
 
 impl fmt::Display for Action {
@@ -23,7 +21,6 @@ impl fmt::Display for Action {
             Action::Connect => "connect to",
             Action::Lookup => "lookup of",
             Action::Bind => "bind to",
-            Action::Udp => "use of",
         })
     }
 }
@@ -43,9 +40,6 @@ pub enum DenialCause {
         /// What happened.
         reason: String,
     },
-    /// This version cannot do it yet.
-    #[error("not supported yet")]
-    Unsupported,
 }
 
 /// One thing that was refused.
@@ -53,7 +47,7 @@ pub enum DenialCause {
 pub struct Denial {
     /// What the guest tried.
     pub action: Action,
-    /// With what, as a grant would name it: `127.0.0.1:22`, `[::1]:22`, `db.example.com:5432`, `example.com`, `UDP`.
+    /// With what, as a grant would name it: `127.0.0.1:22`, `[::1]:22`, `db.example.com:5432`, `example.com`, `udp://9.9.9.9:53`.
     pub target: String,
     /// Why not.
     pub cause: DenialCause,

@@ -19,9 +19,14 @@ pub(crate) enum Fault {
     InvalidState,
     NewSocketLimit,
     AddressNotBindable,
+    AddressInUse,
     RemoteUnreachable,
     ConnectionRefused,
     ConnectionReset,
+    /// The write half has ended.
+    ConnectionBroken,
+    ConnectionAborted,
+    DatagramTooLarge,
     NameUnresolvable,
     TemporaryResolverFailure,
     PermanentResolverFailure,
@@ -50,7 +55,8 @@ fn limit_fault(limit: LimitKind) -> Fault {
         | LimitKind::Requests
         | LimitKind::Backlog
         | LimitKind::Dials
-        | LimitKind::Descriptors => Fault::NewSocketLimit,
+        | LimitKind::Descriptors
+        | LimitKind::Datagrams => Fault::NewSocketLimit,
     }
 }
 
@@ -90,6 +96,12 @@ impl From<Errno> for Fault {
             Errno::NOTCONN => Fault::InvalidState,
             Errno::CONNRESET => Fault::ConnectionReset,
             Errno::CONNREFUSED => Fault::ConnectionRefused,
+            Errno::PIPE => Fault::ConnectionBroken,
+            Errno::CONNABORTED => Fault::ConnectionAborted,
+            Errno::MSGSIZE => Fault::DatagramTooLarge,
+            Errno::ADDRINUSE => Fault::AddressInUse,
+            Errno::ADDRNOTAVAIL => Fault::AddressNotBindable,
+            Errno::AGAIN => Fault::WouldBlock,
             Errno::TIMEDOUT => Fault::Timeout,
             Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::NETDOWN => Fault::RemoteUnreachable,
             Errno::NOPROTOOPT | Errno::OPNOTSUPP => Fault::NotSupported,

@@ -2,63 +2,189 @@
 //!
 //! This is the only module that asks the switchboard.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use capability::{Labels, Refusal, keys};
+use client::RequestError;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::sockets::denial::{Action, Denial, DenialCause, DenialReport};
 use crate::sockets::fault::Fault;
 use crate::sockets::names::{HostName, LOCALHOST, Name, NameMemory, World};
 use crate::sockets::pending::{Pending, Tasks};
+use crate::sockets::ports::{Door, Lease, Ports, Transport};
+use crate::sockets::published::{self, Published};
 
-/// The network of one guest.
-#[derive(Debug)]
+/// The network of one guest. Clones share it.
+#[derive(Clone, Debug)]
 pub(crate) struct Network {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
     handle: Option<client::Handle>,
     reporter: Reporter,
     names: Arc<Mutex<NameMemory>>,
+    ports: Ports,
+    /// The registrations of ports, kept by the sockets that hold the ports.
+    published: Mutex<HashMap<(Transport, u16), Weak<Published>>>,
+    /// One permit for each socket that the guest may still have.
+    slots: Arc<Semaphore>,
     tasks: Tasks,
 }
 
+/// The right to have one more socket, given back when dropped.
+pub(crate) type Slot = OwnedSemaphorePermit;
+
 /// Tells of refusals.
 #[derive(Clone, Debug)]
-struct Reporter(Arc<dyn DenialReport>);
+pub(crate) struct Reporter(Arc<dyn DenialReport>);
+
+/// A local address that a socket has taken.
+#[derive(Debug)]
+pub(crate) struct Binding {
+    lease: Lease,
+    /// Keeps the port registered with the switchboard, if it is.
+    _published: Option<Arc<Published>>,
+}
+
+impl Binding {
+    /// The address, with the port that was found if any was asked for.
+    pub(crate) fn local(&self) -> SocketAddr {
+        self.lease.local()
+    }
+
+    /// Says who takes what arrives.
+    pub(crate) fn open(&self, door: Door) {
+        self.lease.open(door);
+    }
+}
 
 impl Network {
-    pub(crate) fn new(handle: Option<client::Handle>, report: Arc<dyn DenialReport>) -> Network {
-        Network { handle, reporter: Reporter(report), names: Arc::default(), tasks: Tasks::default() }
+    pub(crate) fn new(handle: Option<client::Handle>, report: Arc<dyn DenialReport>, max_sockets: usize) -> Network {
+        let slots = Arc::new(Semaphore::new(max_sockets.min(Semaphore::MAX_PERMITS)));
+        let shared = Shared {
+            handle,
+            reporter: Reporter(report),
+            names: Arc::default(),
+            ports: Ports::default(),
+            published: Mutex::default(),
+            slots,
+            tasks: Tasks::default(),
+        };
+        Network { shared: Arc::new(shared) }
     }
 
     /// The guest's tasks.
     pub(crate) fn tasks(&self) -> &Tasks {
-        &self.tasks
+        &self.shared.tasks
+    }
+
+    /// The guest's own ports.
+    pub(crate) fn ports(&self) -> &Ports {
+        &self.shared.ports
     }
 
     /// Lets what the guest has written go out.
     pub(crate) async fn finish(self) {
-        self.tasks.finish().await;
+        self.shared.tasks.clone().finish().await;
     }
 
-    /// Refuses something that a guest cannot do (yet), and tells of it.
-    pub(crate) fn deny(&self, action: Action, target: String) -> Fault {
-        let cause = match self.handle {
-            Some(_) => DenialCause::Unsupported,
-            None => DenialCause::NoNetwork,
-        };
-        self.reporter.0.denied(Denial { action, target, cause });
-        Fault::AccessDenied
+    /// Room for one more socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NewSocketLimit`]: the guest has as many as it may.
+    pub(crate) fn slot(&self) -> Result<Slot, Fault> {
+        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_full| Fault::NewSocketLimit)
     }
 
-    /// Asks for a TCP connection to an address.
-    pub(crate) fn connect(&self, remote: SocketAddr) -> Pending<client::Connection> {
-        let names = self.names.lock().unwrap_or_else(PoisonError::into_inner).names_of(remote.ip());
-        let Some(handle) = self.handle.clone() else {
-            let fault = self.deny(Action::Connect, target(names.first(), remote));
-            return Pending::start(&self.tasks, std::future::ready(Err(fault)));
+    /// Takes a local address. A port that the guest names is registered with the switchboard, so that it can be reached
+    /// from outside; on loopback it may also go without.
+    ///
+    /// # Errors
+    ///
+    /// The address is not of this guest's network, or taken, or nobody granted it.
+    pub(crate) async fn bind(&self, transport: Transport, local: SocketAddr) -> Result<Binding, Fault> {
+        if !local.ip().is_loopback() && !local.ip().is_unspecified() {
+            return Err(Fault::AddressNotBindable);
+        }
+        let lease = self.shared.ports.lease(transport, local)?;
+        let published = if local.port() == 0 { None } else { self.publish(transport, local).await? };
+        Ok(Binding { lease, _published: published })
+    }
+
+    /// Takes any free port, which nobody outside can reach.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::AddressInUse`]: none is free.
+    pub(crate) fn bind_any(&self, transport: Transport, ip: IpAddr) -> Result<Binding, Fault> {
+        let lease = self.shared.ports.lease(transport, SocketAddr::new(ip, 0))?;
+        Ok(Binding { lease, _published: None })
+    }
+
+    async fn publish(&self, transport: Transport, local: SocketAddr) -> Result<Option<Arc<Published>>, Fault> {
+        let is_loopback = local.ip().is_loopback();
+        let target = transport_target(transport, &local.to_string());
+        let Some(handle) = &self.shared.handle else {
+            return if is_loopback { Ok(None) } else { Err(self.shared.reporter.no_network(Action::Bind, target)) };
         };
-        let reporter = self.reporter.clone();
-        Pending::start(&self.tasks, async move { connect(&handle, &reporter, &names, remote).await })
+        let key = (transport, local.port());
+        if let Some(published) = self.published(key) {
+            return Ok(Some(published));
+        }
+        let labels = published::in_labels(transport, local.port()).map_err(|_not_canonical| Fault::InvalidArgument)?;
+        let server = match handle.serve(&labels).await {
+            Ok(server) => server,
+            Err(RequestError::Refused(Refusal::Right { .. } | Refusal::Grant)) if is_loopback => return Ok(None),
+            Err(error) => return Err(self.shared.reporter.failed(Action::Bind, &target, &error)),
+        };
+        // Another socket of the guest may have been quicker: then this second registration goes.
+        if let Some(published) = self.published(key) {
+            return Ok(Some(published));
+        }
+        let port = published::Port {
+            ports: self.shared.ports.clone(),
+            transport,
+            number: local.port(),
+            target,
+            reporter: self.shared.reporter.clone(),
+        };
+        let published = Arc::new(Published::start(&self.shared.tasks, server, port));
+        self.lock_published().insert(key, Arc::downgrade(&published));
+        Ok(Some(published))
+    }
+
+    fn published(&self, key: (Transport, u16)) -> Option<Arc<Published>> {
+        let mut published = self.lock_published();
+        published.retain(|_, published| published.strong_count() > 0);
+        published.get(&key)?.upgrade()
+    }
+
+    fn lock_published(&self) -> MutexGuard<'_, HashMap<(Transport, u16), Weak<Published>>> {
+        self.shared.published.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for a connection to an address. The answer's descriptor is connected to it, or to where a name that the
+    /// address came from leads.
+    pub(crate) fn connect(
+        &self,
+        transport: Transport,
+        remote: SocketAddr,
+    ) -> impl Future<Output = Result<client::Connection, Fault>> + Send + 'static {
+        let names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner).names_of(remote.ip());
+        let (handle, reporter) = (self.shared.handle.clone(), self.shared.reporter.clone());
+        async move {
+            let asked = Asked { transport, remote };
+            match handle {
+                Some(handle) => connect(&handle, &reporter, &names, asked).await,
+                None => Err(reporter.no_network(Action::Connect, asked.target(names.first()))),
+            }
+        }
     }
 
     /// Looks a name up.
@@ -76,18 +202,18 @@ impl Network {
     }
 
     fn ask_for(&self, name: HostName) -> Result<Pending<Vec<IpAddr>>, Fault> {
-        let Some(handle) = self.handle.clone() else {
-            return Err(self.deny(Action::Lookup, name.as_str().to_owned()));
+        let Some(handle) = self.shared.handle.clone() else {
+            return Err(self.shared.reporter.no_network(Action::Lookup, name.as_str().to_owned()));
         };
-        let (reporter, names) = (self.reporter.clone(), Arc::clone(&self.names));
-        Ok(Pending::start(&self.tasks, async move {
+        let (reporter, names) = (self.shared.reporter.clone(), Arc::clone(&self.shared.names));
+        Ok(Pending::start(self.tasks(), async move {
             match handle.resolve(&name.to_lookup()).await {
                 Ok(addresses) => {
                     let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
                     addresses.iter().for_each(|address| names.remember(*address, &name));
                     Ok(addresses)
                 }
-                Err(client::RequestError::Refused(Refusal::NotFound)) => Err(Fault::NameUnresolvable),
+                Err(RequestError::Refused(Refusal::NotFound)) => Err(Fault::NameUnresolvable),
                 Err(error) => Err(reporter.failed(Action::Lookup, name.as_str(), &error)),
             }
         }))
@@ -103,24 +229,64 @@ pub(crate) enum Lookup {
     Asked(Pending<Vec<IpAddr>>),
 }
 
+/// What a guest asked to be connected to.
+#[derive(Clone, Copy, Debug)]
+struct Asked {
+    transport: Transport,
+    remote: SocketAddr,
+}
+
+impl Asked {
+    /// What a grant would call it.
+    fn target(self, name: Option<&HostName>) -> String {
+        let address = match name {
+            Some(name) => format!("{}:{}", name.as_str(), self.remote.port()),
+            None => self.remote.to_string(),
+        };
+        transport_target(self.transport, &address)
+    }
+
+    /// The labels of a request for it, by name or by address.
+    fn labels(self, name: Option<&HostName>) -> Result<Labels, Fault> {
+        let (key, value) = match name {
+            Some(name) => (keys::SERVER_HOSTNAME, name.as_str().to_owned()),
+            None => (keys::SERVER_ADDRESS, self.remote.ip().to_string()),
+        };
+        let port = self.remote.port().to_string();
+        // Which application a service belongs to is for the handle to say.
+        let outside = name.is_none_or(|name| name.world == World::Outside).then_some((keys::NETWORK, keys::OUTSIDE));
+        let labels = [(keys::TRANSPORT, self.transport.label()), (key, &*value), (keys::SERVER_PORT, &*port)];
+        // An address or port that no label can hold, such as port 0.
+        Labels::try_from_pairs(labels.into_iter().chain(outside)).map_err(|_not_canonical| Fault::InvalidArgument)
+    }
+}
+
+/// TCP is what is meant if nothing else is said.
+fn transport_target(transport: Transport, address: &str) -> String {
+    match transport {
+        Transport::Tcp => address.to_owned(),
+        Transport::Udp => format!("udp://{address}"),
+    }
+}
+
 /// Asks by each name that the address came from, then by the address, as long as only a grant is missing. The first
 /// refusal is told, because it names what the program asked for.
 async fn connect(
     handle: &client::Handle,
     reporter: &Reporter,
     names: &[HostName],
-    remote: SocketAddr,
+    asked: Asked,
 ) -> Result<client::Connection, Fault> {
-    let mut first: Option<(String, client::RequestError)> = None;
+    let mut first: Option<(String, RequestError)> = None;
     for name in names.iter().map(Some).chain([None]) {
-        match handle.connect(&request(name, remote)?).await {
+        match handle.connect(&asked.labels(name)?).await {
             Ok(connection) => return Ok(connection),
             Err(error) => {
-                let lacks_grant = matches!(error, client::RequestError::Refused(Refusal::Grant));
+                let lacks_grant = matches!(error, RequestError::Refused(Refusal::Grant));
                 let (tried, error) = match first.take() {
                     // A later refusal of another kind is about something that is granted: that is what matters.
                     Some(first) if lacks_grant => first,
-                    _ => (target(name, remote), error),
+                    _ => (asked.target(name), error),
                 };
                 if !lacks_grant || name.is_none() {
                     return Err(reporter.failed(Action::Connect, &tried, &error));
@@ -133,39 +299,27 @@ async fn connect(
     Err(Fault::Unknown)
 }
 
-/// The labels of a connect request.
-fn request(name: Option<&HostName>, remote: SocketAddr) -> Result<Labels, Fault> {
-    let (key, value) = match name {
-        Some(name) => (keys::SERVER_HOSTNAME, name.as_str().to_owned()),
-        None => (keys::SERVER_ADDRESS, remote.ip().to_string()),
-    };
-    let port = remote.port().to_string();
-    // Which application a service belongs to is for the handle to say.
-    let outside = name.is_none_or(|name| name.world == World::Outside).then_some((keys::NETWORK, keys::OUTSIDE));
-    let labels = [(keys::TRANSPORT, "tcp"), (key, &*value), (keys::SERVER_PORT, &*port)];
-    // An address or port that no label can hold, such as port 0.
-    Labels::try_from_pairs(labels.into_iter().chain(outside)).map_err(|_not_canonical| Fault::InvalidArgument)
-}
-
-/// What a grant would call it.
-fn target(name: Option<&HostName>, remote: SocketAddr) -> String {
-    match name {
-        Some(name) => format!("{}:{}", name.as_str(), remote.port()),
-        None => remote.to_string(),
-    }
-}
-
 impl Reporter {
+    pub(crate) fn tell(&self, denial: Denial) {
+        self.0.denied(denial);
+    }
+
+    /// Refuses what a guest without a handle asks for, and tells of it.
+    fn no_network(&self, action: Action, target: String) -> Fault {
+        self.tell(Denial { action, target, cause: DenialCause::NoNetwork });
+        Fault::AccessDenied
+    }
+
     /// Tells of a failure if it is the sandbox's, and finds the guest's code for it. That a host is down is between the
     /// guest and its peer.
-    fn failed(&self, action: Action, target: &str, error: &client::RequestError) -> Fault {
+    fn failed(&self, action: Action, target: &str, error: &RequestError) -> Fault {
         let cause = match error {
-            client::RequestError::Refused(Refusal::Unreachable { .. }) => None,
-            client::RequestError::Refused(refusal) => Some(DenialCause::Refused(refusal.clone())),
+            RequestError::Refused(Refusal::Unreachable { .. }) => None,
+            RequestError::Refused(refusal) => Some(DenialCause::Refused(refusal.clone())),
             failure => Some(DenialCause::Failed { reason: failure.to_string() }),
         };
         if let Some(cause) = cause {
-            self.0.denied(Denial { action, target: target.to_owned(), cause });
+            self.tell(Denial { action, target: target.to_owned(), cause });
         }
         Fault::from(error)
     }

@@ -11,12 +11,12 @@ mod udp;
 use wasmtime::component::{HasData, Linker, Resource, ResourceTable};
 use wasmtime_wasi::p2::bindings::sockets;
 use wasmtime_wasi::p2::{SocketError, SocketResult};
-use wasmtime_wasi::sockets::{WasiSockets, WasiSocketsView};
 
+use crate::sockets::arrived::Family;
 use crate::sockets::fault::Fault;
 use crate::sockets::network::Network;
 use crate::state::ComponentState;
-use sockets::network::ErrorCode;
+use sockets::network::{ErrorCode, IpAddressFamily};
 
 /// What the interfaces work on.
 pub(crate) struct SocketsView<'a> {
@@ -42,8 +42,7 @@ pub(crate) fn add_0_2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<(
     sockets::tcp_create_socket::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     sockets::ip_name_lookup::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
     sockets::udp_create_socket::add_to_linker::<State, HasSockets>(linker, State::sockets)?;
-    // No UDP socket can be made, so of this interface only its types are ever used.
-    sockets::udp::add_to_linker::<State, WasiSockets>(linker, WasiSocketsView::sockets)
+    sockets::udp::add_to_linker::<State, HasSockets>(linker, State::sockets)
 }
 
 /// The resource of ours that a resource of wasmtime-wasi's type stands for.
@@ -61,6 +60,24 @@ fn answer<T>(result: Result<T, Fault>) -> SocketResult<T> {
     result.map_err(|fault| SocketError::from(ErrorCode::from(fault)))
 }
 
+impl From<IpAddressFamily> for Family {
+    fn from(family: IpAddressFamily) -> Family {
+        match family {
+            IpAddressFamily::Ipv4 => Family::V4,
+            IpAddressFamily::Ipv6 => Family::V6,
+        }
+    }
+}
+
+impl From<Family> for IpAddressFamily {
+    fn from(family: Family) -> IpAddressFamily {
+        match family {
+            Family::V4 => IpAddressFamily::Ipv4,
+            Family::V6 => IpAddressFamily::Ipv6,
+        }
+    }
+}
+
 impl From<Fault> for ErrorCode {
     fn from(fault: Fault) -> ErrorCode {
         match fault {
@@ -76,9 +93,13 @@ impl From<Fault> for ErrorCode {
             Fault::InvalidState => ErrorCode::InvalidState,
             Fault::NewSocketLimit => ErrorCode::NewSocketLimit,
             Fault::AddressNotBindable => ErrorCode::AddressNotBindable,
+            Fault::AddressInUse => ErrorCode::AddressInUse,
             Fault::RemoteUnreachable => ErrorCode::RemoteUnreachable,
             Fault::ConnectionRefused => ErrorCode::ConnectionRefused,
-            Fault::ConnectionReset => ErrorCode::ConnectionReset,
+            // 0.2 has no word for a broken connection apart from the closed stream.
+            Fault::ConnectionReset | Fault::ConnectionBroken => ErrorCode::ConnectionReset,
+            Fault::ConnectionAborted => ErrorCode::ConnectionAborted,
+            Fault::DatagramTooLarge => ErrorCode::DatagramTooLarge,
             Fault::NameUnresolvable => ErrorCode::NameUnresolvable,
             Fault::TemporaryResolverFailure => ErrorCode::TemporaryResolverFailure,
             Fault::PermanentResolverFailure => ErrorCode::PermanentResolverFailure,

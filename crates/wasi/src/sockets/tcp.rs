@@ -1,29 +1,31 @@
 //! The state machine of a guest's TCP socket, whatever version of WASI it is seen through.
 //!
-//! It has no kernel socket before it is connected. Listening belongs here too, when it comes; for now a socket cannot be
-//! bound, and so neither listen nor accept.
+//! It has no kernel socket before it is connected: binding takes one of the guest's own ports ([`Ports`]), listening opens
+//! a queue there, and what is connected arrives as a descriptor. A connection to a port that the guest itself holds is a
+//! socket pair, made here; every other one is asked of the switchboard.
+//!
+//! [`Ports`]: crate::sockets::ports::Ports
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
-use capability::{Labels, keys};
-use rustix::io::Errno;
-
+use crate::sockets::arrived::{Addresses, Arrived, Family, is_multicast};
 use crate::sockets::connection::{Connection, Reader, Writer};
-use crate::sockets::denial::Action;
 use crate::sockets::fault::Fault;
-use crate::sockets::network::Network;
+use crate::sockets::listener::Listener;
+use crate::sockets::loopback;
+use crate::sockets::network::{Binding, Network, Slot};
 use crate::sockets::options::{Options, SocketOption};
 use crate::sockets::pending::{Pending, Tasks};
+use crate::sockets::ports::Transport;
 
-/// The two address families.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Family {
-    V4,
-    V6,
-}
+/// Connections that wait for a listener which did not say how many may.
+const DEFAULT_BACKLOG: usize = 128;
+
+/// Most connections that may wait for a listener: each is an open descriptor.
+const MAX_BACKLOG: usize = 4096;
 
 /// Which halves of a connection to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,65 +38,150 @@ pub(crate) enum Halves {
 /// A guest's TCP socket.
 #[derive(Debug)]
 pub(crate) struct TcpSocket {
+    network: Network,
     family: Family,
     state: State,
-    options: Options,
+    options: SharedOptions,
+    backlog: usize,
+    _slot: Slot,
 }
 
 #[derive(Debug)]
 enum State {
-    /// New. To `Connecting`.
-    Unconnected,
-    /// The switchboard has been asked. To `Connected` or `Closed`, when the guest asks for the result.
-    Connecting { remote: SocketAddr, answer: Pending<client::Connection>, tasks: Tasks },
+    /// New. To `Bound` or `Connecting`.
+    Unbound,
+    /// Has a local address. To `Connecting` or `Listening`.
+    Bound(Binding),
+    /// The other end has been asked. To `Connected` or `Closed`, when the guest asks for the result.
+    Connecting { binding: Option<Binding>, answer: Pending<(Arrived, Option<Binding>)> },
     /// Connected. Stays so, whatever becomes of the two halves.
-    Connected { connection: Arc<Connection>, addresses: Addresses },
+    Connected(Connected),
+    /// Takes connections. Stays so.
+    Listening(Arc<Listener>),
     /// The connection was not made. Stays so.
     Closed,
 }
 
-/// What a connected socket tells of its two ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Addresses {
-    local: SocketAddr,
-    remote: SocketAddr,
+#[derive(Debug)]
+struct Connected {
+    connection: Arc<Connection>,
+    addresses: Addresses,
+    /// The port it was bound to, which nobody else gets as long as it lives.
+    _binding: Option<Binding>,
+    reader_taken: bool,
+    writer_taken: bool,
+}
+
+/// The options of a socket, which those that it accepts begin with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SharedOptions(Arc<Mutex<Options>>);
+
+impl SharedOptions {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Options> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl TcpSocket {
-    pub(crate) fn new(family: Family) -> TcpSocket {
-        TcpSocket { family, state: State::Unconnected, options: Options::default() }
+    /// A new socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NewSocketLimit`]: the guest has as many as it may.
+    pub(crate) fn new(network: &Network, family: Family) -> Result<TcpSocket, Fault> {
+        let slot = network.slot()?;
+        Ok(TcpSocket {
+            network: network.clone(),
+            family,
+            state: State::Unbound,
+            options: SharedOptions::default(),
+            backlog: DEFAULT_BACKLOG,
+            _slot: slot,
+        })
+    }
+
+    /// A socket that is connected already.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot watch it.
+    pub(crate) fn connected(
+        network: &Network,
+        family: Family,
+        options: &Options,
+        arrived: Arrived,
+        slot: Slot,
+    ) -> Result<TcpSocket, Fault> {
+        let options = SharedOptions(Arc::new(Mutex::new(options.clone())));
+        let connected = Connected::new(arrived.seen_by(family), None, &options, network.tasks())?;
+        let state = State::Connected(connected);
+        Ok(TcpSocket { network: network.clone(), family, state, options, backlog: DEFAULT_BACKLOG, _slot: slot })
     }
 
     pub(crate) fn family(&self) -> Family {
         self.family
     }
 
-    /// Refuses to take a local address.
-    pub(crate) fn bind(&self, network: &Network, local: SocketAddr) -> Fault {
-        match self.state {
-            State::Unconnected if !self.is_own_family(local.ip()) || is_multicast(local.ip()) => Fault::InvalidArgument,
-            State::Unconnected => network.deny(Action::Bind, local.to_string()),
-            State::Connecting { .. } => Fault::ConcurrencyConflict,
-            State::Connected { .. } | State::Closed => Fault::InvalidState,
-        }
+    /// Whether the socket has a local address.
+    pub(crate) fn is_bound(&self) -> bool {
+        self.local_address().is_ok()
     }
 
-    /// Asks the switchboard for a connection.
+    pub(crate) fn is_listening(&self) -> bool {
+        matches!(self.state, State::Listening(_))
+    }
+
+    /// Takes a local address; port 0 is any free one.
     ///
     /// # Errors
     ///
-    /// It is not a new socket, or the address is none to connect to.
-    pub(crate) fn start_connect(&mut self, network: &Network, remote: SocketAddr) -> Result<(), Fault> {
+    /// It is not a new socket, or the address is not to be had.
+    pub(crate) async fn bind(&mut self, local: SocketAddr) -> Result<(), Fault> {
         match self.state {
-            State::Unconnected => {}
+            State::Unbound => {}
             State::Connecting { .. } => return Err(Fault::ConcurrencyConflict),
-            State::Connected { .. } | State::Closed => return Err(Fault::InvalidState),
+            State::Bound(_) | State::Connected(_) | State::Listening(_) | State::Closed => {
+                return Err(Fault::InvalidState);
+            }
         }
-        let ip = remote.ip();
-        if !self.is_own_family(ip) || is_multicast(ip) || ip.is_unspecified() || remote.port() == 0 {
+        if !self.family.admits(local.ip()) || is_multicast(local.ip()) {
             return Err(Fault::InvalidArgument);
         }
-        self.state = State::Connecting { remote, answer: network.connect(remote), tasks: network.tasks().clone() };
+        self.state = State::Bound(self.network.bind(Transport::Tcp, local).await?);
+        Ok(())
+    }
+
+    /// Asks for a connection: of the guest itself if it holds that port of loopback, else of the switchboard.
+    ///
+    /// # Errors
+    ///
+    /// It is not a new or bound socket, or the address is none to connect to.
+    pub(crate) fn start_connect(&mut self, remote: SocketAddr) -> Result<(), Fault> {
+        match self.state {
+            State::Unbound | State::Bound(_) => {}
+            State::Connecting { .. } => return Err(Fault::ConcurrencyConflict),
+            State::Connected(_) | State::Listening(_) | State::Closed => return Err(Fault::InvalidState),
+        }
+        let ip = remote.ip();
+        if !self.family.admits(ip) || is_multicast(ip) || ip.is_unspecified() || remote.port() == 0 {
+            return Err(Fault::InvalidArgument);
+        }
+        let binding = match std::mem::replace(&mut self.state, State::Closed) {
+            State::Bound(binding) => Some(binding),
+            _ => None,
+        };
+        let answer = match self.network.ports().door_at(Transport::Tcp, remote) {
+            Some(door) => {
+                let bound = binding.as_ref().map(Binding::local);
+                Pending::start(self.network.tasks(), loopback::connect(self.network.clone(), door, bound, remote))
+            }
+            None => {
+                let asked = self.network.connect(Transport::Tcp, remote);
+                let answer = async move { Ok((Arrived::dialled(asked.await?, remote), None)) };
+                Pending::start(self.network.tasks(), answer)
+            }
+        };
+        self.state = State::Connecting { binding, answer };
         Ok(())
     }
 
@@ -110,22 +197,104 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// Nothing was asked for, it has not arrived yet, or it was refused.
-    pub(crate) fn finish_connect(&mut self) -> Result<(Reader, Writer), Fault> {
-        let State::Connecting { remote, answer, tasks } = &mut self.state else { return Err(Fault::NotInProgress) };
+    /// Nothing was asked for, it has not arrived yet, or it was refused: then the socket is closed.
+    pub(crate) fn finish_connect(&mut self) -> Result<(), Fault> {
+        let State::Connecting { binding, answer } = &mut self.state else { return Err(Fault::NotInProgress) };
         let answer = answer.take().ok_or(Fault::WouldBlock)?;
-        match answer.and_then(|answer| connected(answer, *remote, tasks)) {
-            Ok((connection, addresses)) => {
-                self.options.apply(&connection);
-                let connection = Arc::new(connection);
-                let halves = (Reader::new(&connection), Writer::new(&connection));
-                self.state = State::Connected { connection, addresses };
-                Ok(halves)
+        let bound = binding.take();
+        let connected = answer.and_then(|(arrived, chosen)| {
+            Connected::new(arrived, bound.or(chosen), &self.options, self.network.tasks())
+        });
+        match connected {
+            Ok(connected) => {
+                self.state = State::Connected(connected);
+                Ok(())
             }
             Err(fault) => {
                 self.state = State::Closed;
                 Err(fault)
             }
+        }
+    }
+
+    /// Begins to take connections.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not bound, or is past listening.
+    pub(crate) fn listen(&mut self) -> Result<(), Fault> {
+        match std::mem::replace(&mut self.state, State::Closed) {
+            State::Bound(binding) => {
+                let listener = Listener::open(&self.network, self.family, binding, self.backlog, self.options.clone());
+                self.state = State::Listening(Arc::new(listener));
+                Ok(())
+            }
+            other => {
+                self.state = other;
+                Err(match self.state {
+                    State::Connecting { .. } => Fault::ConcurrencyConflict,
+                    _ => Fault::InvalidState,
+                })
+            }
+        }
+    }
+
+    /// Where the connections of a listening socket arrive.
+    ///
+    /// # Errors
+    ///
+    /// The socket does not listen.
+    pub(crate) fn listener(&self) -> Result<&Arc<Listener>, Fault> {
+        match &self.state {
+            State::Listening(listener) => Ok(listener),
+            _ => Err(Fault::InvalidState),
+        }
+    }
+
+    /// Takes the next connection.
+    ///
+    /// # Errors
+    ///
+    /// The socket does not listen, none has arrived, or the guest has as many sockets as it may.
+    pub(crate) fn accept(&self) -> Result<TcpSocket, Fault> {
+        self.listener()?.accept()
+    }
+
+    /// Waits until `accept` has a result; ready at once if the socket does not listen.
+    pub(crate) fn poll_acceptable(&self, cx: &mut Context<'_>) -> Poll<()> {
+        match &self.state {
+            State::Listening(listener) => listener.poll_acceptable(cx),
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// The half to read. Once: it is whoever takes it.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not connected, or the half is taken.
+    pub(crate) fn take_reader(&mut self) -> Result<Reader, Fault> {
+        match &mut self.state {
+            State::Connected(connected) if !connected.reader_taken => {
+                connected.reader_taken = true;
+                Ok(Reader::new(&connected.connection))
+            }
+            _ => Err(Fault::InvalidState),
+        }
+    }
+
+    /// The half to write, as [`TcpSocket::take_reader`]. Whoever takes it ends the stream by dropping it.
+    ///
+    /// # Errors
+    ///
+    /// The socket is not connected, or the half is taken.
+    pub(crate) fn take_writer(&mut self) -> Result<Writer, Fault> {
+        match &mut self.state {
+            State::Connected(connected) if !connected.writer_taken => {
+                connected.writer_taken = true;
+                Ok(Writer::new(&connected.connection))
+            }
+            _ => Err(Fault::InvalidState),
         }
     }
 
@@ -135,7 +304,7 @@ impl TcpSocket {
     ///
     /// The socket is not connected.
     pub(crate) fn shutdown(&self, halves: Halves) -> Result<(), Fault> {
-        let State::Connected { connection, .. } = &self.state else { return Err(Fault::InvalidState) };
+        let State::Connected(Connected { connection, .. }) = &self.state else { return Err(Fault::InvalidState) };
         if halves != Halves::Write {
             connection.close_reading();
         }
@@ -149,9 +318,14 @@ impl TcpSocket {
     ///
     /// # Errors
     ///
-    /// The socket is not connected.
+    /// The socket has no address.
     pub(crate) fn local_address(&self) -> Result<SocketAddr, Fault> {
-        self.addresses().map(|addresses| addresses.local)
+        match &self.state {
+            State::Bound(binding) | State::Connecting { binding: Some(binding), .. } => Ok(binding.local()),
+            State::Listening(listener) => Ok(listener.local()),
+            State::Connected(Connected { addresses, .. }) => Ok(addresses.local),
+            State::Unbound | State::Connecting { binding: None, .. } | State::Closed => Err(Fault::InvalidState),
+        }
     }
 
     /// The far end.
@@ -160,12 +334,8 @@ impl TcpSocket {
     ///
     /// The socket is not connected.
     pub(crate) fn remote_address(&self) -> Result<SocketAddr, Fault> {
-        self.addresses().map(|addresses| addresses.remote)
-    }
-
-    fn addresses(&self) -> Result<Addresses, Fault> {
         match &self.state {
-            State::Connected { addresses, .. } => Ok(*addresses),
+            State::Connected(Connected { addresses, .. }) => Ok(addresses.remote),
             _ => Err(Fault::InvalidState),
         }
     }
@@ -176,7 +346,7 @@ impl TcpSocket {
     ///
     /// A connection is under way or was not made, or the system refuses.
     pub(crate) fn option<O: SocketOption>(&self) -> Result<O::Wasi, Fault> {
-        self.options.get::<O>(socket_of(&self.state)?)
+        self.options.lock().get::<O>(kernel_socket(&self.state)?)
     }
 
     /// Sets an option.
@@ -185,82 +355,50 @@ impl TcpSocket {
     ///
     /// As [`TcpSocket::option`], or the value is none.
     pub(crate) fn set_option<O: SocketOption>(&mut self, value: O::Wasi) -> Result<(), Fault> {
-        self.options.set::<O>(socket_of(&self.state)?, value)
+        self.options.lock().set::<O>(kernel_socket(&self.state)?, value)
     }
 
-    /// Takes a length for the queue of a socket that cannot listen yet.
+    /// Says how many connections may wait. That of a socket which listens already stays as it is, which the interfaces
+    /// allow: the number is a hint.
     ///
     /// # Errors
     ///
     /// Zero, or the socket is past listening.
-    pub(crate) fn set_backlog(&self, value: u64) -> Result<(), Fault> {
+    pub(crate) fn set_backlog(&mut self, value: u64) -> Result<(), Fault> {
         match self.state {
             _ if value == 0 => Err(Fault::InvalidArgument),
-            State::Unconnected => Ok(()),
-            _ => Err(Fault::InvalidState),
+            State::Unbound | State::Bound(_) | State::Listening(_) => {
+                self.backlog = usize::try_from(value).unwrap_or(usize::MAX).min(MAX_BACKLOG);
+                Ok(())
+            }
+            State::Connecting { .. } | State::Connected(_) | State::Closed => Err(Fault::InvalidState),
         }
     }
+}
 
-    /// IPv4 addresses inside IPv6 belong to neither family: WASI's IPv6 sockets are IPv6 only.
-    fn is_own_family(&self, ip: IpAddr) -> bool {
-        match (self.family, ip) {
-            (Family::V4, IpAddr::V4(_)) => true,
-            (Family::V6, IpAddr::V6(ip)) => ip.to_ipv4_mapped().is_none() && !is_ipv4_compatible(ip),
-            _ => false,
-        }
+impl Connected {
+    fn new(
+        arrived: Arrived,
+        binding: Option<Binding>,
+        options: &SharedOptions,
+        tasks: &Tasks,
+    ) -> Result<Connected, Fault> {
+        options.lock().apply(&arrived);
+        let Arrived { socket, addresses } = arrived;
+        let connection = Connection::new(socket, tasks).map_err(|error| {
+            tracing::debug!(%error, "the connected socket cannot be watched");
+            Fault::Unknown
+        })?;
+        let connection = Arc::new(connection);
+        Ok(Connected { connection, addresses, _binding: binding, reader_taken: false, writer_taken: false })
     }
 }
 
 /// The kernel's socket, if there is one yet.
-fn socket_of(state: &State) -> Result<Option<BorrowedFd<'_>>, Fault> {
+fn kernel_socket(state: &State) -> Result<Option<BorrowedFd<'_>>, Fault> {
     match state {
-        State::Unconnected => Ok(None),
-        State::Connected { connection, .. } => Ok(Some(connection.as_fd())),
+        State::Unbound | State::Bound(_) | State::Listening(_) => Ok(None),
+        State::Connected(Connected { connection, .. }) => Ok(Some(connection.as_fd())),
         State::Connecting { .. } | State::Closed => Err(Fault::InvalidState),
     }
-}
-
-fn is_multicast(ip: IpAddr) -> bool {
-    ip.is_multicast() || ip == IpAddr::V4(Ipv4Addr::BROADCAST)
-}
-
-/// `::1.2.3.4`, given up in 2006; systems do not agree what it means.
-fn is_ipv4_compatible(ip: Ipv6Addr) -> bool {
-    matches!(ip.segments(), [0, 0, 0, 0, 0, 0, _, _]) && !ip.is_loopback() && !ip.is_unspecified()
-}
-
-fn connected(answer: client::Connection, asked: SocketAddr, tasks: &Tasks) -> Result<(Connection, Addresses), Fault> {
-    let addresses = Addresses::of(&answer, asked);
-    let connection = Connection::new(answer.socket, tasks).map_err(|error| {
-        tracing::debug!(%error, "the connected socket cannot be watched");
-        Fault::Unknown
-    })?;
-    Ok((connection, addresses))
-}
-
-impl Addresses {
-    /// Asks the kernel, then the labels (a socket pair has no addresses), then believes what the guest asked for. An end
-    /// of the other family than the guest's socket (a name has both) is told as what was asked for, or as unspecified.
-    fn of(answer: &client::Connection, asked: SocketAddr) -> Addresses {
-        let own_family = |address: &SocketAddr| address.is_ipv4() == asked.is_ipv4();
-        let kernel = |address: rustix::io::Result<rustix::net::SocketAddrAny>| {
-            address.ok().and_then(|address| SocketAddr::try_from(address).ok())
-        };
-        let labels = &answer.labels;
-        let remote = kernel(rustix::net::getpeername(&answer.socket).and_then(|peer| peer.ok_or(Errno::NOTCONN)))
-            .or_else(|| labelled(labels, keys::SERVER_ADDRESS, keys::SERVER_PORT))
-            .filter(own_family);
-        let local = kernel(rustix::net::getsockname(&answer.socket))
-            .or_else(|| labelled(labels, keys::CLIENT_ADDRESS, keys::CLIENT_PORT));
-        let unspecified = match asked {
-            SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-            SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
-        };
-        let nowhere = SocketAddr::new(unspecified, local.map_or(0, |local| local.port()));
-        Addresses { local: local.filter(own_family).unwrap_or(nowhere), remote: remote.unwrap_or(asked) }
-    }
-}
-
-fn labelled(labels: &Labels, address: &str, port: &str) -> Option<SocketAddr> {
-    Some(SocketAddr::new(labels.get(address)?.parse().ok()?, labels.get(port)?.parse().ok()?))
 }
