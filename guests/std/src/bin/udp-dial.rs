@@ -9,7 +9,11 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Between two looks for an answer.
+const PAUSE: Duration = Duration::from_millis(1);
 
 struct Plan {
     servers: Vec<String>,
@@ -67,12 +71,29 @@ fn parse() -> Plan {
 fn bind(plan: &Plan, server: SocketAddr) -> io::Result<UdpSocket> {
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
     let socket = UdpSocket::bind(plan.bind.as_deref().unwrap_or(any))?;
-    socket.set_read_timeout(Some(plan.timeout))?;
+    // WASI's C library knows no time-outs for UDP, so waiting is up to this program.
+    socket.set_nonblocking(true)?;
     Ok(socket)
 }
 
 fn resolve(name: &str) -> io::Result<SocketAddr> {
     name.to_socket_addrs()?.next().ok_or_else(|| io::Error::other("no address"))
+}
+
+/// Waits for the next datagram, but not for ever.
+fn receive(plan: &Plan, socket: &UdpSocket) -> io::Result<(Vec<u8>, SocketAddr)> {
+    let started = Instant::now();
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        match socket.recv_from(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock && started.elapsed() < plan.timeout => sleep(PAUSE),
+            Err(error) => return Err(error),
+            Ok((length, peer)) => {
+                buffer.truncate(length);
+                return Ok((buffer, peer));
+            }
+        }
+    }
 }
 
 /// One socket for all servers. How many failed.
@@ -91,10 +112,9 @@ fn all_at_once(plan: &Plan) -> io::Result<usize> {
             }
         }
     }
-    let mut buffer = vec![0; 64 * 1024];
     for _ in 0..asked {
-        let (length, peer) = socket.recv_from(&mut buffer)?;
-        show(plan, peer, &buffer[..length]);
+        let (answer, peer) = receive(plan, &socket)?;
+        show(plan, peer, &answer);
     }
     Ok(failed)
 }
@@ -118,9 +138,8 @@ fn one_after_the_other(plan: &Plan) -> io::Result<usize> {
 fn ask(plan: &Plan, socket: &UdpSocket, server: SocketAddr) -> io::Result<()> {
     socket.connect(server)?;
     socket.send(&plan.payload)?;
-    let mut buffer = vec![0; 64 * 1024];
-    let length = socket.recv(&mut buffer)?;
-    show(plan, socket.peer_addr()?, &buffer[..length]);
+    let (answer, _) = receive(plan, socket)?;
+    show(plan, socket.peer_addr()?, &answer);
     Ok(())
 }
 
