@@ -40,6 +40,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         limits: Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
         deadline: Some(std::time::Duration::from_secs(5)),
         network: None,
+        max_sockets: wasi::MAX_SOCKETS,
         report: Arc::new(ToStderr),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -1,8 +1,11 @@
 //! Tests of the sockets against real kernel sockets and the real client; only the switchboard at its far end is a fake.
 
 mod connection;
+mod listening;
+mod loopback;
 mod network;
 mod tcp;
+mod udp;
 
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -11,7 +14,7 @@ use std::sync::{Arc, Mutex};
 
 use capability::{Labels, Refusal, UnreachableCause};
 use channel::Channel;
-use protocol::message::{Failure, Request, RequestBody, Response, ResponseBody};
+use protocol::message::{Call, Failure, Reply, Request, RequestBody, Response, ResponseBody};
 use tokio::task::JoinSet;
 
 use crate::sockets::denial::{Denial, DenialReport};
@@ -19,6 +22,9 @@ use crate::sockets::network::Network;
 
 /// What the fake switchboard answers.
 type Answer = (ResponseBody, Option<OwnedFd>);
+
+/// Few, so that a test can reach the limit.
+const MAX_SOCKETS: usize = 300;
 
 /// Denials, as they came.
 #[derive(Debug, Default)]
@@ -58,14 +64,14 @@ impl World {
         });
         let denials = Arc::new(Denials::default());
         let handle = client::Handle::new(near).unwrap();
-        let network = Network::new(Some(handle), Arc::clone(&denials) as _);
+        let network = Network::new(Some(handle), Arc::clone(&denials) as _, MAX_SOCKETS);
         World { network, denials, asked, _switchboard: switchboard }
     }
 
     /// A guest without a network.
     fn without_network() -> World {
         let denials = Arc::new(Denials::default());
-        let network = Network::new(None, Arc::clone(&denials) as _);
+        let network = Network::new(None, Arc::clone(&denials) as _, MAX_SOCKETS);
         World { network, denials, asked: Arc::default(), _switchboard: JoinSet::new() }
     }
 
@@ -82,6 +88,7 @@ fn text(body: &RequestBody) -> String {
     let (name, labels) = match body {
         RequestBody::ClientConnect(labels) => ("connect", labels),
         RequestBody::Resolve(labels) => ("resolve", labels),
+        RequestBody::ServerStart(labels) => ("serve", labels),
         other => panic!("a guest never asks to {}", other.name()),
     };
     labels.iter().fold(name.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
@@ -103,6 +110,12 @@ fn connected(socket: impl Into<OwnedFd>, labels: &[(&str, &str)]) -> Answer {
 /// Answers with one end of a socket pair, whose other end nobody keeps.
 fn any_pair() -> Answer {
     connected(UnixStream::pair().unwrap().0, &[])
+}
+
+/// Answers with the channel of a new server, and gives the test the switchboard's end of it.
+fn started() -> (Answer, Channel<Reply, Call>) {
+    let (near, far) = fdpass::pair().unwrap();
+    ((ResponseBody::Started, Some(near)), Channel::new(far).unwrap())
 }
 
 fn addresses(addresses: &[&str]) -> Answer {

@@ -358,7 +358,7 @@ impl Peer {
     fn local(&self) -> Option<SocketAddr> {
         match self {
             Peer::Open(open) => local_of(open.socket()),
-            Peer::Asked(_) | Peer::Refused(_) => None,
+            Peer::Asked { .. } | Peer::Refused(_) => None,
         }
     }
 }

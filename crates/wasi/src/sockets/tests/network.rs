@@ -6,15 +6,14 @@ use protocol::message::{Failure, ResponseBody};
 use super::{Answer, World, addresses, any_pair, at, refused, unreachable};
 use crate::sockets::fault::Fault;
 use crate::sockets::network::{Lookup, Network};
+use crate::sockets::ports::Transport;
 
 const BY_ADDRESS: &str = "connect network=outside server_address=10.0.0.1 server_port=22 transport=tcp";
 const BY_NAME: &str = "connect network=outside server_hostname=a.example.com server_port=22 transport=tcp";
 const LOOKUP: &str = "resolve network=outside server_hostname=a.example.com";
 
 async fn connect(network: &Network, address: &str) -> Result<(), Fault> {
-    let mut pending = network.connect(at(address));
-    std::future::poll_fn(|cx| pending.poll_ready(cx)).await;
-    pending.take().unwrap().map(drop)
+    network.connect(Transport::Tcp, at(address)).await.map(drop)
 }
 
 async fn lookup(network: &Network, name: &str) -> Result<Vec<String>, Fault> {

@@ -8,16 +8,17 @@ use capability::{Refusal, UnreachableCause};
 use wasmtime_wasi_io::streams::{InputStream, OutputStream};
 
 use super::{World, any_pair, at, connected, refused, unreachable};
+use crate::sockets::arrived::Family;
 use crate::sockets::fault::Fault;
 use crate::sockets::network::Network;
 use crate::sockets::options::{HopLimit, KeepAlive, SendBuffer};
-use crate::sockets::tcp::{Family, Halves, TcpSocket};
+use crate::sockets::tcp::{Halves, TcpSocket};
 
 async fn connect(network: &Network, family: Family, address: &str) -> Result<TcpSocket, Fault> {
-    let mut socket = TcpSocket::new(family);
-    socket.start_connect(network, at(address))?;
+    let mut socket = TcpSocket::new(network, family)?;
+    socket.start_connect(at(address))?;
     poll_fn(|cx| socket.poll_connected(cx)).await;
-    socket.finish_connect().map(|_| socket)
+    socket.finish_connect().map(|()| socket)
 }
 
 /// A world in which every connection leads to one real listener.
@@ -32,27 +33,34 @@ fn listening_world(address: &str) -> (World, TcpListener) {
 async fn a_socket_goes_from_new_to_connected() {
     let (world, listener) = listening_world("127.0.0.1:0");
     let target = listener.local_addr().unwrap();
-    let mut socket = TcpSocket::new(Family::V4);
+    let mut socket = TcpSocket::new(&world.network, Family::V4).unwrap();
     assert_eq!(socket.finish_connect().err(), Some(Fault::NotInProgress));
     assert_eq!(socket.local_address(), Err(Fault::InvalidState));
     assert_eq!(socket.remote_address(), Err(Fault::InvalidState));
     assert_eq!(socket.shutdown(Halves::Both), Err(Fault::InvalidState));
 
-    socket.start_connect(&world.network, target).unwrap();
+    socket.start_connect(target).unwrap();
     assert_eq!(socket.finish_connect().err(), Some(Fault::WouldBlock));
-    assert_eq!(socket.start_connect(&world.network, target), Err(Fault::ConcurrencyConflict));
-    assert_eq!(socket.bind(&world.network, target), Fault::ConcurrencyConflict);
+    assert_eq!(socket.start_connect(target), Err(Fault::ConcurrencyConflict));
+    assert_eq!(socket.bind(target).await, Err(Fault::ConcurrencyConflict));
+    assert_eq!(socket.listen(), Err(Fault::ConcurrencyConflict));
     assert_eq!(socket.option::<KeepAlive>(), Err(Fault::InvalidState));
     assert_eq!(socket.local_address(), Err(Fault::InvalidState));
 
     poll_fn(|cx| socket.poll_connected(cx)).await;
-    let (mut reader, mut writer) = socket.finish_connect().unwrap();
+    socket.finish_connect().unwrap();
+    let (mut reader, mut writer) = (socket.take_reader().unwrap(), socket.take_writer().unwrap());
+    assert_eq!(socket.take_reader().err(), Some(Fault::InvalidState));
+    assert_eq!(socket.take_writer().err(), Some(Fault::InvalidState));
     assert_eq!(socket.remote_address(), Ok(target));
     let (mut peer, from) = listener.accept().unwrap();
     assert_eq!(socket.local_address(), Ok(from));
     assert_eq!(socket.finish_connect().err(), Some(Fault::NotInProgress));
-    assert_eq!(socket.start_connect(&world.network, target), Err(Fault::InvalidState));
+    assert_eq!(socket.start_connect(target), Err(Fault::InvalidState));
     assert_eq!(socket.set_backlog(1), Err(Fault::InvalidState));
+    assert_eq!(socket.bind(target).await, Err(Fault::InvalidState));
+    assert_eq!(socket.listen(), Err(Fault::InvalidState));
+    assert_eq!(socket.accept().err(), Some(Fault::InvalidState));
 
     writer.write("ping".into()).unwrap();
     let mut bytes = [0; 4];
@@ -65,12 +73,12 @@ async fn a_socket_goes_from_new_to_connected() {
 #[tokio::test]
 async fn a_socket_that_was_refused_stays_closed() {
     let world = World::new(|_| refused(Refusal::Grant));
-    let mut socket = TcpSocket::new(Family::V4);
-    socket.start_connect(&world.network, at("10.0.0.1:22")).unwrap();
+    let mut socket = TcpSocket::new(&world.network, Family::V4).unwrap();
+    socket.start_connect(at("10.0.0.1:22")).unwrap();
     poll_fn(|cx| socket.poll_connected(cx)).await;
     assert_eq!(socket.finish_connect().err(), Some(Fault::AccessDenied));
     assert_eq!(socket.finish_connect().err(), Some(Fault::NotInProgress));
-    assert_eq!(socket.start_connect(&world.network, at("10.0.0.1:22")), Err(Fault::InvalidState));
+    assert_eq!(socket.start_connect(at("10.0.0.1:22")), Err(Fault::InvalidState));
     assert_eq!(socket.remote_address(), Err(Fault::InvalidState));
 }
 
@@ -86,8 +94,8 @@ async fn a_peer_that_is_down_says_so() {
 async fn what_is_no_address_to_connect_to_is_never_asked_for() {
     let world = World::new(|_| any_pair());
     let check = |family: Family, address: &str| {
-        let mut socket = TcpSocket::new(family);
-        assert_eq!(socket.start_connect(&world.network, at(address)), Err(Fault::InvalidArgument), "{address}");
+        let mut socket = TcpSocket::new(&world.network, family).unwrap();
+        assert_eq!(socket.start_connect(at(address)), Err(Fault::InvalidArgument), "{address}");
     };
     for address in ["0.0.0.0:22", "10.0.0.1:0", "224.0.0.1:22", "255.255.255.255:22", "[::1]:22"] {
         check(Family::V4, address);
@@ -100,17 +108,14 @@ async fn what_is_no_address_to_connect_to_is_never_asked_for() {
 }
 
 #[tokio::test]
-async fn binding_is_denied_and_told() {
-    let world = World::new(|_| any_pair());
-    let socket = TcpSocket::new(Family::V4);
-    assert_eq!(socket.bind(&world.network, at("0.0.0.0:8080")), Fault::AccessDenied);
-    assert_eq!(socket.bind(&world.network, at("[::]:8080")), Fault::InvalidArgument);
-    assert_eq!(socket.set_backlog(128), Ok(()));
-    assert_eq!(socket.set_backlog(0), Err(Fault::InvalidArgument));
-    assert_eq!(world.denials(), ["bind to 0.0.0.0:8080 denied: not supported yet"]);
-    let alone = World::without_network();
-    assert_eq!(socket.bind(&alone.network, at("0.0.0.0:8080")), Fault::AccessDenied);
-    assert_eq!(alone.denials(), ["bind to 0.0.0.0:8080 denied: it has no access to the network"]);
+async fn there_are_only_so_many_sockets() {
+    let world = World::without_network();
+    let mut sockets: Vec<TcpSocket> =
+        std::iter::from_fn(|| TcpSocket::new(&world.network, Family::V4).ok()).take(1000).collect();
+    assert_eq!(sockets.len(), super::MAX_SOCKETS);
+    assert_eq!(TcpSocket::new(&world.network, Family::V6).err(), Some(Fault::NewSocketLimit));
+    sockets.pop();
+    assert!(TcpSocket::new(&world.network, Family::V6).is_ok());
 }
 
 #[tokio::test]
@@ -144,13 +149,13 @@ async fn a_peer_of_the_other_family_is_told_as_it_was_asked_for() {
 #[tokio::test]
 async fn options_are_given_to_the_connection() {
     let (world, _listener) = listening_world("127.0.0.1:0");
-    let mut socket = TcpSocket::new(Family::V4);
+    let mut socket = TcpSocket::new(&world.network, Family::V4).unwrap();
     socket.set_option::<KeepAlive>(true).unwrap();
     socket.set_option::<HopLimit>(42).unwrap();
     assert_eq!(socket.set_option::<SendBuffer>(0), Err(Fault::InvalidArgument));
-    socket.start_connect(&world.network, at("127.0.0.1:22")).unwrap();
+    socket.start_connect(at("127.0.0.1:22")).unwrap();
     poll_fn(|cx| socket.poll_connected(cx)).await;
-    let _halves = socket.finish_connect().unwrap();
+    socket.finish_connect().unwrap();
     assert_eq!(socket.option::<KeepAlive>(), Ok(true));
     assert_eq!(socket.option::<HopLimit>(), Ok(42));
 }
@@ -159,9 +164,9 @@ async fn options_are_given_to_the_connection() {
 async fn many_connect_at_once() {
     let (world, listener) = listening_world("127.0.0.1:0");
     rustix::net::listen(&listener, 200).unwrap();
-    let mut sockets: Vec<TcpSocket> = (0..200).map(|_| TcpSocket::new(Family::V4)).collect();
+    let mut sockets: Vec<TcpSocket> = (0..200).map(|_| TcpSocket::new(&world.network, Family::V4).unwrap()).collect();
     for socket in &mut sockets {
-        socket.start_connect(&world.network, at("127.0.0.1:22")).unwrap();
+        socket.start_connect(at("127.0.0.1:22")).unwrap();
     }
     for socket in &mut sockets {
         poll_fn(|cx| socket.poll_connected(cx)).await;
@@ -175,8 +180,8 @@ async fn a_socket_dropped_while_connecting_gives_the_answer_up() {
     let (ours, peer) = UnixStream::pair().unwrap();
     let ours = std::sync::Mutex::new(Some(ours));
     let world = World::new(move |_| connected(ours.lock().unwrap().take().unwrap(), &[]));
-    let mut socket = TcpSocket::new(Family::V4);
-    socket.start_connect(&world.network, at("127.0.0.1:22")).unwrap();
+    let mut socket = TcpSocket::new(&world.network, Family::V4).unwrap();
+    socket.start_connect(at("127.0.0.1:22")).unwrap();
     drop(socket);
     world.network.finish().await;
     // Whether the question was still asked or not, nobody keeps the connection.

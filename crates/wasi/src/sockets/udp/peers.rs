@@ -38,7 +38,10 @@ pub(super) struct Peers(HashMap<SocketAddr, Peer>);
 #[derive(Debug)]
 pub(super) enum Peer {
     /// The switchboard has been asked. To `Open` or `Refused`.
-    Asked(AbortOnDrop),
+    Asked {
+        /// Ends the question with the socket.
+        _question: AbortOnDrop,
+    },
     /// Refused; the guest has not been told. Forgotten when it is.
     Refused(Fault),
     /// There.
@@ -93,7 +96,7 @@ impl Peers {
     pub(super) fn open(&self, peer: SocketAddr) -> Option<&PeerSocket> {
         match self.0.get(&peer)? {
             Peer::Open(open) => Some(&open.socket),
-            Peer::Asked(_) | Peer::Refused(_) => None,
+            Peer::Asked { .. } | Peer::Refused(_) => None,
         }
     }
 
@@ -101,7 +104,7 @@ impl Peers {
     pub(super) fn open_shared(&self, peer: SocketAddr) -> Option<Arc<PeerSocket>> {
         match self.0.get(&peer)? {
             Peer::Open(open) => Some(Arc::clone(&open.socket)),
-            Peer::Asked(_) | Peer::Refused(_) => None,
+            Peer::Asked { .. } | Peer::Refused(_) => None,
         }
     }
 
@@ -142,7 +145,7 @@ impl Shared {
                 open.used = Instant::now();
                 open.socket.send(data, is_connected)
             }
-            Some(Peer::Asked(_)) => Err(Fault::WouldBlock),
+            Some(Peer::Asked { .. }) => Err(Fault::WouldBlock),
             Some(Peer::Refused(fault)) => {
                 let fault = *fault;
                 state.peers.0.remove(&to);
@@ -150,7 +153,7 @@ impl Shared {
             }
             None => {
                 let question = self.ask(to);
-                state.peers.0.insert(to, Peer::Asked(question));
+                state.peers.0.insert(to, Peer::Asked { _question: question });
                 Err(Fault::WouldBlock)
             }
         };
@@ -172,10 +175,10 @@ impl Shared {
                         return Err(fault);
                     }
                     Some(open @ Peer::Open(_)) => return Ok(open.local()),
-                    Some(Peer::Asked(_)) => {}
+                    Some(Peer::Asked { .. }) => {}
                     None => {
                         let question = self.ask(peer);
-                        state.peers.0.insert(peer, Peer::Asked(question));
+                        state.peers.0.insert(peer, Peer::Asked { _question: question });
                     }
                 }
             }
@@ -189,7 +192,7 @@ impl Shared {
             let answered = self.answered.notified();
             tokio::pin!(answered);
             answered.as_mut().enable();
-            if !matches!(self.lock().peers.0.get(&peer), Some(Peer::Asked(_))) {
+            if !matches!(self.lock().peers.0.get(&peer), Some(Peer::Asked { .. })) {
                 return;
             }
             answered.await;
@@ -280,9 +283,10 @@ impl PeerSocket {
         Ok(())
     }
 
-    /// Receives a datagram by way of `scratch`, which holds the largest.
+    /// Receives a datagram by way of `scratch`, which holds the largest. That nobody listens is told as an error alone, so
+    /// errors are waited for as well.
     async fn receive(&self, scratch: &Scratch) -> Result<Vec<u8>, Errno> {
-        let received = self.0.async_io(Interest::READABLE, |socket| {
+        let received = self.0.async_io(Interest::READABLE.add(Interest::ERROR), |socket| {
             let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
             scratch.resize(MAX_PAYLOAD_V6, 0);
             let (count, _) = rustix::net::recv(socket, &mut scratch[..], RecvFlags::empty())?;
@@ -335,7 +339,7 @@ impl Reading {
         match state.peers.0.get(&self.peer)? {
             Peer::Open(_) if state.remote == Some(self.peer) => Some(Instant::now()),
             Peer::Open(open) => Some(open.used),
-            Peer::Asked(_) | Peer::Refused(_) => None,
+            Peer::Asked { .. } | Peer::Refused(_) => None,
         }
     }
 
