@@ -132,7 +132,7 @@ fn a_port_for_datagrams_that_is_not_published_cannot_be_bound() {
 fn a_datagram_to_a_peer_that_is_not_granted_is_not_sent() {
     for (peer, close) in [("127.0.0.1:5300", "udp://127.0.0.1:5301"), ("[::1]:5300", "udp://[::1]:5301")] {
         let hint = format!("connect to udp://{peer} denied: no grant covers it (allow with --connect udp://{peer})");
-        let tcp = format!("{peer}");
+        let tcp = peer.to_string();
         for flags in [&[][..], &["-c", close], &["-c", &tcp], &["-c", "udp://*.example.test:5300"]] {
             for way in [&[peer, "--times", "3"][..], &[peer, "--connect", "--times", "3"]] {
                 let outcome = expect_nothing_sent(flags, "udp-dial.wasm", way, 1, &[&hint]);

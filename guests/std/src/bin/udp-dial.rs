@@ -70,10 +70,7 @@ fn parse() -> Plan {
 
 fn bind(plan: &Plan, server: SocketAddr) -> io::Result<UdpSocket> {
     let any = if server.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
-    let socket = UdpSocket::bind(plan.bind.as_deref().unwrap_or(any))?;
-    // WASI's C library knows no time-outs for UDP, so waiting is up to this program.
-    socket.set_nonblocking(true)?;
-    Ok(socket)
+    UdpSocket::bind(plan.bind.as_deref().unwrap_or(any))
 }
 
 fn resolve(name: &str) -> io::Result<SocketAddr> {
@@ -84,16 +81,18 @@ fn resolve(name: &str) -> io::Result<SocketAddr> {
 fn receive(plan: &Plan, socket: &UdpSocket) -> io::Result<(Vec<u8>, SocketAddr)> {
     let started = Instant::now();
     let mut buffer = vec![0; 64 * 1024];
-    loop {
+    // WASI's C library knows no time-outs for UDP, so waiting is up to this program.
+    socket.set_nonblocking(true)?;
+    let received = loop {
         match socket.recv_from(&mut buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && started.elapsed() < plan.timeout => sleep(PAUSE),
-            Err(error) => return Err(error),
-            Ok((length, peer)) => {
-                buffer.truncate(length);
-                return Ok((buffer, peer));
-            }
+            answer => break answer,
         }
-    }
+    };
+    socket.set_nonblocking(false)?;
+    let (length, peer) = received?;
+    buffer.truncate(length);
+    Ok((buffer, peer))
 }
 
 /// One socket for all servers. How many failed.

@@ -51,16 +51,21 @@ impl Post {
         self.send_all(&[(data, to)])
     }
 
-    /// Sends several, as soon as at least one is permitted: how many were sent.
+    /// Sends several: how many were sent. A host that could not send any yet says when it is worth another try.
     pub fn send_all(&self, datagrams: &[(&[u8], Option<SocketAddr>)]) -> Result<u64, ErrorCode> {
-        while self.outgoing.check_send()? < datagrams.len() as u64 {
-            self.outgoing.subscribe().block();
-        }
         let datagrams: Vec<OutgoingDatagram> = datagrams
             .iter()
             .map(|(data, to)| OutgoingDatagram { data: data.to_vec(), remote_address: to.map(wire) })
             .collect();
-        self.outgoing.send(&datagrams)
+        loop {
+            while self.outgoing.check_send()? < datagrams.len() as u64 {
+                self.outgoing.subscribe().block();
+            }
+            match self.outgoing.send(&datagrams)? {
+                0 => self.outgoing.subscribe().block(),
+                sent => return Ok(sent),
+            }
+        }
     }
 
     /// Waits for the next datagram: its bytes and where it came from.
