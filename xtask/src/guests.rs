@@ -16,6 +16,8 @@ use std::process::Command;
 
 /// Programs that need nothing but standard input and output, arguments and files, so that preview 1 runs them too.
 const PREVIEW1: &[&str] = &["env", "exit", "grow", "hello", "spin", "stdin-echo"];
+/// The WASI 0.3 programs. They are examples of their package, because a 0.3 command is a library that exports `run`.
+const WASI_0_3: &[&str] = &["lookup", "sockets", "tcp-dial", "tcp-echo", "udp-ask", "udp-echo"];
 /// The C programs: source, target, output.
 const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
@@ -34,7 +36,7 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
     lock.lock()?;
     let build = Build { workspace, toolchain, sources: workspace.root.join("guests"), folder };
     let rust = &toolchain.rust.identity;
-    let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3"];
+    let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3", "p3"];
     build.kind("Rust", &rust_sources, rust, Build::rust)?;
     build.kind("C", &["c"], &toolchain.c.identity, Build::c)?;
     build.kind("Python", &["Cargo.lock", "python"], &toolchain.python.identity, Build::python)?;
@@ -87,6 +89,11 @@ impl Build<'_> {
         let modules = self.cargo(&target, "wasm32-wasip1", &flags)?;
         for name in PREVIEW1 {
             self.keep(&modules.join(format!("{name}.wasm")), &format!("{name}-p1.wasm"))?;
+        }
+        let examples =
+            self.cargo(&target, "wasm32-wasip2", &["--package", "p3-guests", "--examples"])?.join("examples");
+        for name in WASI_0_3 {
+            self.keep(&examples.join(format!("{}.wasm", name.replace('-', "_"))), &format!("{name}-p3.wasm"))?;
         }
         fs::remove_dir_all(&target)?;
         Ok(())

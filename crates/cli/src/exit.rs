@@ -17,6 +17,8 @@ pub(crate) enum Fault {
     CannotRun(anyhow::Error),
     /// 127: there is no such guest.
     NotFound(anyhow::Error),
+    /// 125, and the other process of ours whose fault it is has said why.
+    Told,
 }
 
 impl Fault {
@@ -30,7 +32,7 @@ impl Fault {
 
     pub(crate) fn code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Ours(_) => 125,
+            Self::Ours(_) | Self::Told => 125,
             Self::CannotRun(_) => 126,
             Self::NotFound(_) => 127,
         })
@@ -46,8 +48,12 @@ impl From<anyhow::Error> for Fault {
 impl fmt::Display for Fault {
     /// The error and its causes, in one line.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (Self::Ours(error) | Self::CannotRun(error) | Self::NotFound(error)) = self;
-        write!(f, "{}", format!("{error:#}").replace('\n', " "))
+        match self {
+            Self::Ours(error) | Self::CannotRun(error) | Self::NotFound(error) => {
+                write!(f, "{}", format!("{error:#}").replace('\n', " "))
+            }
+            Self::Told => f.write_str("see above"),
+        }
     }
 }
 

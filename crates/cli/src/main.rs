@@ -4,6 +4,8 @@ mod broker;
 mod cat;
 mod code;
 mod connect;
+mod descriptors;
+mod door;
 mod exit;
 mod hints;
 mod inspect;
@@ -23,6 +25,7 @@ fn main() -> ExitCode {
     };
     match dispatch(typed.command) {
         Ok(code) => code,
+        Err(fault @ Fault::Told) => fault.code(),
         Err(fault) => {
             exit::say(format_args!("{fault}"));
             fault.code()
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Fault> {
     match command {
         Command::Run(flags) => run::run(flags),
-        Command::Broker => broker::serve(),
+        Command::Broker(flags) => broker::serve(&flags),
         Command::Switchboard(flags) => parts::switchboard(&flags),
         Command::Ingress(flags) => parts::ingress(&flags),
         Command::Egress(flags) => parts::egress(&flags),

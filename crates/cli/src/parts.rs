@@ -1,9 +1,11 @@
 //! The parts alone: `cord switchboard`, `cord ingress`, `cord egress`, `cord resolver`.
 
+use crate::door::Door;
 use crate::exit::Fault;
 use crate::{connect, logging, print_line};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Labels, keys};
+use manifest::Transport;
 use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -69,11 +71,11 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
     let labels = connect::labels(&flags.labels)?;
     block_on(async {
         let handle = connect::open(&flags.socket).map_err(anyhow_of)?;
-        let listener =
-            edge::ingress::bind(flags.address).with_context(|| format!("cannot listen on {}", flags.address))?;
-        print_line(&listener.local_addr()?.to_string()).map_err(anyhow_of)?;
+        let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
+        let door = Door::open(flags.address, transport)?;
+        print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
         tokio::select! {
-            ended = edge::ingress::run(listener, handle, labels, edge::ingress::IngressLimits::default()) => {
+            ended = door.run(handle, labels) => {
                 ended.context("the ingress ended")?;
                 Err(anyhow!("the switchboard is gone"))
             }
@@ -122,6 +124,8 @@ fn outside(flags: &EdgeFlags) -> Result<Labels, Fault> {
 }
 
 pub(crate) fn anyhow_of(fault: Fault) -> anyhow::Error {
-    let (Fault::Ours(error) | Fault::CannotRun(error) | Fault::NotFound(error)) = fault;
-    error
+    match fault {
+        Fault::Ours(error) | Fault::CannotRun(error) | Fault::NotFound(error) => error,
+        Fault::Told => anyhow!("{fault}"),
+    }
 }

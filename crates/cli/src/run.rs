@@ -2,6 +2,7 @@
 
 use crate::broker;
 use crate::code;
+use crate::descriptors;
 use crate::exit::{self, Fault};
 use crate::hints::Hints;
 use anyhow::{Context, anyhow};
@@ -19,6 +20,7 @@ use wasi::{Access, Exit, GuestSpec, Linkers, Program, Stdio, Volume};
 /// Runs one guest to its end.
 pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     let plan = RunPlan::new(flags, &Host).map_err(Fault::ours)?;
+    descriptors::allow_many();
     let guest = open_guest(&plan.guest)?;
     let volumes = open_volumes(&plan)?;
     let engine = Engine::new(&Settings::default()).map_err(Fault::ours)?;
@@ -38,6 +40,7 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             limits: Limits { memory_bytes: plan.memory_bytes, ..Limits::default() },
             deadline: plan.timeout,
             network,
+            application: Some(plan.service.clone()),
             max_sockets: wasi::MAX_SOCKETS,
             report: Arc::new(Hints::default()),
         };

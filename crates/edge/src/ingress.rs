@@ -9,13 +9,15 @@
 //! It never connects, never reads a byte of a connection, and knows nothing of the other edges.
 
 mod complaints;
+mod datagrams;
 mod labels;
 mod push;
 mod queue;
 
-use capability::{Labels, Refusal};
+use capability::Labels;
 use client::{Handle, RequestError};
 use complaints::Complaints;
+pub use datagrams::{bind_udp, run_udp};
 use labels::socket_labels;
 use push::{Arrival, Pushed, Verdict};
 use queue::Queue;
@@ -35,14 +37,14 @@ const BACKLOG: i32 = 4096;
 /// How long to wait before the next accept when this process, or the system, has run out of descriptors or memory.
 const SCARCITY_PAUSE: Duration = Duration::from_millis(100);
 
-/// What bounds an ingress.
+/// What bounds an ingress, of streams or of datagrams.
 #[derive(Clone, Copy, Debug)]
 pub struct IngressLimits {
     /// Most accepted sockets that no server has taken yet. Further connections wait in the kernel.
     pub pushes: usize,
     /// How long the switchboard may take over a socket before it is closed.
     pub push_time: Duration,
-    /// How long a connection waits for a server that has not been there yet. Once one was, that none is there any more
+    /// How long a connection waits for a server that has not been there yet. No datagram waits. Once one was, that none is there any more
     /// is told at once.
     pub start_time: Duration,
 }
@@ -217,15 +219,14 @@ impl Ingress {
         };
         let is_starting = !self.had_server && arrival.since.elapsed() < self.limits.start_time;
         match verdict {
-            Verdict::NoRoom => self.wait(number, arrival),
-            Verdict::NoServer if is_starting => self.wait(number, arrival),
+            Verdict::NoRoom(_) => self.wait(number, arrival),
+            Verdict::NoServer(_) if is_starting => self.wait(number, arrival),
             Verdict::Broken(error) => return Err(IngressError::Switchboard(error)),
             Verdict::Taken => {
                 self.had_server = true;
                 self.queue.end_pause();
             }
-            Verdict::NoServer => self.refuse(arrival, &Refusal::NotFound.to_string()),
-            Verdict::Refused(error) => self.refuse(arrival, &error.to_string()),
+            Verdict::NoServer(error) | Verdict::Refused(error) => self.refuse(arrival, &error.to_string()),
             Verdict::Unanswered => {
                 self.complain("the switchboard did not answer in time");
                 self.queue.end_pause();

@@ -1,6 +1,6 @@
 //! The edges of the switchboard: where sockets come from the outside and where they are made towards it.
 //!
-//! * [`ingress`] accepts connections and pushes each socket into the switchboard.
+//! * [`ingress`] accepts connections, or hears datagrams, and pushes a socket for each into the switchboard.
 //! * [`egress`] dials outside for the switchboard and hands over the connected socket.
 //! * [`resolver`] turns host names into addresses for the switchboard.
 //!

@@ -1,6 +1,7 @@
 //! Every flag and argument of `cord`, once: this feeds the parser, the help and its errors.
 
 use crate::plan::{ParseVolumeError, Volume};
+use crate::publish::Publish;
 use crate::quantity;
 use crate::target::ConnectTarget;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -10,7 +11,8 @@ use std::time::Duration;
 
 /// Run WebAssembly where you would have run a container.
 ///
-/// A guest sees only the files it was given (-v) and reaches only what it was granted (-c). Everything else is refused,
+/// A guest sees only the files it was given (-v) and reaches only what it was granted (-c), and is
+/// reached only where it was published (-p). Everything else is refused,
 /// and standard error says which flag would allow it.
 #[derive(Debug, Parser)]
 #[command(name = "cord", version, max_term_width = 100, subcommand_required = true, arg_required_else_help = true)]
@@ -30,7 +32,7 @@ pub enum Command {
     /// Run a switchboard on a socket, for other programs to connect through
     #[command(after_help = SWITCHBOARD_HELP)]
     Switchboard(SwitchboardFlags),
-    /// Accept TCP connections and hand each to a server of a switchboard
+    /// Accept connections and hand each to a server of a switchboard
     Ingress(IngressFlags),
     /// Dial outside for the clients of a switchboard
     Egress(EdgeFlags),
@@ -42,9 +44,9 @@ pub enum Command {
     Ls(ListFlags),
     /// Follow the decisions of a switchboard as they fall
     Watch(ListFlags),
-    /// The switchboard, egress and resolver of one `cord run`, on the socket that is its standard input
+    /// The switchboard and edges of one `cord run`, on the socket that is its standard input
     #[command(hide = true)]
-    Broker,
+    Broker(BrokerFlags),
 }
 
 const SWITCHBOARD_HELP: &str = "\
@@ -63,6 +65,9 @@ pub struct RunFlags {
     // The rest is no doc comment: rustdoc would take an IPv6 address in brackets for a link.
     #[arg(short, long, value_name = "TARGET", long_help = CONNECT_HELP)]
     pub connect: Vec<ConnectTarget>,
+    /// What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
+    #[arg(short, long, value_name = "[ADDR:]PORT:GUESTPORT[/udp]", long_help = PUBLISH_HELP)]
+    pub publish: Vec<Publish>,
     /// The guest sees folder HOST of this machine as GUEST (add :ro to forbid writing)
     #[arg(short, long = "volume", value_name = "HOST:GUEST[:ro]", value_parser = parse_volume)]
     pub volumes: Vec<Volume>,
@@ -96,11 +101,29 @@ An address, a CIDR range or a host name, and a port: 127.0.0.1:22, [::1]:22, 10.
 A name that leads to a private or loopback address is refused unless that address is granted too, or the name is marked: \
 db.example.com:5432,private";
 
+const PUBLISH_HELP: &str = "\
+What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
+
+8080:80, 0.0.0.0:8080:80, [::1]:8080:80, 5353:53/udp. Without an address it is 127.0.0.1: nobody outside this machine \
+reaches it. Port 0 lets the system pick one, and standard error says which.";
+
 const RUN_HELP: &str = "\
 Examples:
   cord run hello.wasm
   cord run -c 127.0.0.1:22 banner.wasm 127.0.0.1
+  cord run -p 8080:80 server.wasm
   cord run -v ./data:/data:ro -e LEVEL=debug -m 64m --timeout 30s job.wasm /data/in.csv";
+
+/// `cord broker`.
+#[derive(Debug, Args)]
+pub struct BrokerFlags {
+    /// The guest's service
+    #[arg(long)]
+    pub service: String,
+    /// As for `cord run`
+    #[arg(long)]
+    pub publish: Vec<Publish>,
+}
 
 /// `cord switchboard`.
 #[derive(Debug, Args)]
@@ -111,8 +134,11 @@ pub struct SwitchboardFlags {
 
 /// `cord ingress`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  cord ingress 127.0.0.1:8080 /run/me/board service=web")]
+#[command(after_help = INGRESS_HELP)]
 pub struct IngressFlags {
+    /// Hear datagrams, and hand a socket for each peer to the server
+    #[arg(short, long)]
+    pub udp: bool,
     /// Where to accept, as in 127.0.0.1:8080 or `[::]:8080`; port 0 picks one and prints it
     #[arg(value_name = "ADDR")]
     pub address: SocketAddr,
@@ -122,6 +148,13 @@ pub struct IngressFlags {
     #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub labels: Vec<(String, String)>,
 }
+
+const INGRESS_HELP: &str = "\
+Examples:
+  cord ingress 127.0.0.1:8080 /run/me/board service=web
+  cord ingress --udp 127.0.0.1:5353 /run/me/board service=dns
+
+A server_port among the labels is the server's own, where that differs from the port outside.";
 
 /// `cord egress`, `cord resolver`.
 #[derive(Debug, Args)]

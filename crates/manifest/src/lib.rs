@@ -7,9 +7,11 @@
 
 pub mod flags;
 pub mod plan;
+pub mod publish;
 mod quantity;
 pub mod target;
 
 pub use flags::{Command, Typed};
-pub use plan::{Outside, PlanError, RunPlan, Volume};
+pub use plan::{Outside, PlanError, RunPlan, Volume, service_labels};
+pub use publish::{ParsePublishError, Publish, Transport};
 pub use target::{ConnectTarget, ParseTargetError};

@@ -1,7 +1,8 @@
 //! What the flags of `cord run` mean.
 
 use crate::flags::RunFlags;
-use capability::{Grant, MAX_GRANTS_PER_LAYER};
+use crate::publish::Publish;
+use capability::{Grant, LabelError, Labels, MAX_GRANTS_PER_LAYER, Rights, keys};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -69,8 +70,12 @@ pub struct RunPlan {
     pub memory_bytes: Option<u64>,
     /// How long it may run.
     pub timeout: Option<Duration>,
-    /// Where it may connect to. Empty: nowhere, and no broker is started.
+    /// Where it is reached from outside.
+    pub publish: Vec<Publish>,
+    /// Where it may connect to, and what it may serve. Empty: nothing, and no broker is started.
     pub grants: Vec<Grant>,
+    /// What the guest is called in its labels: its file's name without the ending.
+    pub service: String,
 }
 
 /// Why flags have no meaning.
@@ -99,12 +104,15 @@ pub enum PlanError {
     /// Two volumes under one name.
     #[error("two volumes are called {0} in the guest")]
     VolumeTwice(String),
+    /// Two things published at one place.
+    #[error("{0} is published twice")]
+    PublishTwice(String),
     /// More than a handle can hold.
-    #[error("too many --connect: together they may make at most {MAX_GRANTS_PER_LAYER} grants")]
+    #[error("too many --connect and --publish: together they may make at most {MAX_GRANTS_PER_LAYER} grants")]
     TooManyGrants,
     /// A grant that is none.
-    #[error("bad --connect")]
-    Grant(#[source] capability::LabelError),
+    #[error("bad --connect or --publish")]
+    Grant(#[source] LabelError),
 }
 
 impl RunPlan {
@@ -114,10 +122,16 @@ impl RunPlan {
     /// See [`PlanError`].
     pub fn new(flags: RunFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
         let environment = environment(&flags, outside)?;
-        let grants = flags.connect.iter().map(|target| target.grants()).collect::<Result<Vec<_>, _>>();
-        let grants = grants.map_err(PlanError::Grant)?.concat();
+        let guest = flags.guest.first().map(PathBuf::from).unwrap_or_default();
+        let service = service_of(&guest);
+        let grants = grants(&flags, &service).map_err(PlanError::Grant)?;
         if grants.len() > MAX_GRANTS_PER_LAYER {
             return Err(PlanError::TooManyGrants);
+        }
+        for (index, publish) in flags.publish.iter().enumerate() {
+            if flags.publish[..index].iter().any(|other| other.is_at_the_same_place(publish)) {
+                return Err(PlanError::PublishTwice(format!("{}/{}", publish.outside, publish.transport.name())));
+            }
         }
         for (index, volume) in flags.volumes.iter().enumerate() {
             if flags.volumes[..index].iter().any(|other| other.guest == volume.guest) {
@@ -125,7 +139,6 @@ impl RunPlan {
             }
         }
         let mut arguments = flags.guest;
-        let guest = arguments.first().map(PathBuf::from).unwrap_or_default();
         if let (Some(own_name), Some(file_name)) = (arguments.first_mut(), guest.file_name()) {
             *own_name = file_name.to_string_lossy().into_owned();
         }
@@ -137,16 +150,53 @@ impl RunPlan {
             workdir: flags.workdir,
             memory_bytes: flags.memory,
             timeout: flags.timeout,
+            publish: flags.publish,
             grants,
+            service,
         })
     }
 
-    /// The guest's service label: its file's name without the ending.
+    /// The rights that the grants are for, and no other.
     #[must_use]
-    pub fn service(&self) -> String {
-        let stem = self.guest.file_stem().unwrap_or_default().to_string_lossy();
-        stem.chars().filter(|c| *c != '\0').take(capability::MAX_VALUE_BYTES / 4).collect()
+    pub fn rights(&self) -> Rights {
+        self.grants.iter().map(Grant::right).collect()
     }
+}
+
+fn service_of(guest: &Path) -> String {
+    let stem = guest.file_stem().unwrap_or_default().to_string_lossy();
+    let service: String = stem.chars().filter(|c| *c != '\0').take(capability::MAX_VALUE_BYTES / 4).collect();
+    // That network is the world's, not a guest's.
+    if service == keys::OUTSIDE { format!("{service}-guest") } else { service }
+}
+
+/// The labels of everything that a guest serves: it is an application of its own, and a service of it that is called by
+/// the same name where that is a host name.
+///
+/// # Errors
+/// If `service` is no value of a label.
+pub fn service_labels(service: &str) -> Result<Labels, LabelError> {
+    let mut labels = Labels::try_from_pairs([(keys::NETWORK, service)])?;
+    if keys::check_value(keys::SERVER_HOSTNAME, service).is_ok() {
+        labels.insert(keys::SERVER_HOSTNAME, service)?;
+    }
+    Ok(labels)
+}
+
+fn grants(flags: &RunFlags, service: &str) -> Result<Vec<Grant>, LabelError> {
+    let labels = service_labels(service)?;
+    let mut grants = Vec::new();
+    for target in &flags.connect {
+        grants.extend(target.grants()?);
+    }
+    for publish in &flags.publish {
+        let grant = publish.grant(&labels)?;
+        // One port may be published at several places.
+        if !grants.contains(&grant) {
+            grants.push(grant);
+        }
+    }
+    Ok(grants)
 }
 
 /// Files first, in order, then flags: a flag overrides a file, as with Docker. A name without a value that is not set
@@ -187,6 +237,7 @@ fn set(environment: &mut Vec<(String, String)>, typed: &str, outside: &dyn Outsi
 mod tests {
     use super::*;
     use crate::flags::{Command, Typed};
+    use capability::Right;
 
     struct Fake;
     impl Outside for Fake {
@@ -215,7 +266,8 @@ mod tests {
         let plan = plan("-c 127.0.0.1:22 dir/app.wasm --connect -x -- -c").unwrap();
         assert_eq!(plan.arguments, ["app.wasm", "--connect", "-x", "--", "-c"]);
         assert_eq!(plan.grants.len(), 1);
-        assert_eq!(plan.service(), "app");
+        assert_eq!(plan.service, "app");
+        assert_eq!(plan.rights(), Rights::only(Right::ClientConnect));
     }
 
     #[test]
@@ -223,6 +275,35 @@ mod tests {
         let plan = plan("--env-file good -e A=flag -e HOME -e UNSET -e EMPTY= app.wasm").unwrap();
         let expected = [("B", "two words"), ("A", "flag"), ("HOME", "/home/me"), ("EMPTY", "")];
         assert_eq!(plan.environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
+
+    #[test]
+    fn what_is_published_is_granted_once() {
+        let published = plan("-p 8080:80 -p [::1]:8080:80 -p 5353:53/udp dir/dns.wasm").unwrap();
+        let grants: Vec<String> = published.grants.iter().map(ToString::to_string).collect();
+        let labels = "server-start network=dns server_hostname=dns";
+        let expected = ["server_port=80 transport=tcp", "server_port=53 transport=udp"];
+        assert_eq!(grants, expected.map(|rest| format!("{labels} {rest}")));
+        assert_eq!(published.publish.len(), 3);
+        assert_eq!(published.rights(), Rights::only(Right::ServerStart));
+        let both = plan("-p 8080:80 -c 127.0.0.1:22 app.wasm").unwrap();
+        assert_eq!(both.rights(), [Right::ClientConnect, Right::ServerStart].into_iter().collect());
+        let nothing = plan("app.wasm").unwrap();
+        assert!(nothing.grants.is_empty() && nothing.rights().is_empty());
+    }
+
+    #[test]
+    fn a_service_is_called_by_its_file() {
+        for (file, service, labels) in [
+            ("app.wasm", "app", "network=app server_hostname=app"),
+            ("dir/My_App.wasm", "My_App", "network=My_App"),
+            ("outside.wasm", "outside-guest", "network=outside-guest server_hostname=outside-guest"),
+            ("v1.2.wasm", "v1.2", "network=v1.2 server_hostname=v1.2"),
+        ] {
+            let plan = plan(file).unwrap();
+            assert_eq!(plan.service, service);
+            assert_eq!(service_labels(&plan.service).unwrap().to_string(), labels);
+        }
     }
 
     #[test]
@@ -244,6 +325,12 @@ mod tests {
                 "\"=x\" is no variable; write --env NAME=VALUE, or --env NAME to pass on one of this environment",
             ),
             ("-v a:/x -v b:/x app.wasm", "two volumes are called /x in the guest"),
+            ("-p 8080:80 -p 127.0.0.1:8080:81 app.wasm", "127.0.0.1:8080/tcp is published twice"),
+            (
+                "-p 8080 app.wasm",
+                "invalid value '8080' for '--publish <[ADDR:]PORT:GUESTPORT[/udp]>': the guest's port is missing; \
+                 write PORT:GUESTPORT, as in 8080:8080 (port 0 outside lets the system pick one)",
+            ),
             (
                 "-m 1x app.wasm",
                 "invalid value '1x' for '--memory <SIZE>': \"x\" is no unit of size; use b, k, m or g, as in 64m",

@@ -9,9 +9,9 @@
 
 /// Most datagrams in one message. Part of the schema: both sides must agree on it.
 pub const MAX_DATAGRAMS: usize = 64;
-/// Most bytes that the datagrams of one message hold together: what the largest datagram of IPv4 holds, so that any
-/// fits. Part of the schema.
-pub const MAX_DATAGRAM_BYTES: usize = 65_507;
+/// Most bytes that the datagrams of one message hold together: what the largest datagram of IPv6 holds (IPv4:
+/// 65,507), so that any fits. Part of the schema.
+pub const MAX_DATAGRAM_BYTES: usize = 65_527;
 
 /// Whether the datagrams fit into one message.
 pub(crate) fn fit(datagrams: &[Vec<u8>]) -> bool {

@@ -7,7 +7,7 @@ use crate::readers;
 use capability::Capability;
 use channel::Channel;
 use protocol::message::{Call, Decision, Reply, Request, Response};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -24,7 +24,7 @@ pub(crate) type WatchPeer = Peer<Infallible, Decision>;
 #[derive(Debug)]
 pub(crate) struct Board {
     state: Mutex<State>,
-    /// Told whenever the last handle is closed.
+    /// Told whenever the last handle is closed that keeps the switchboard at work.
     idle: Notify,
     started: Instant,
 }
@@ -36,6 +36,8 @@ pub(crate) struct State {
     pub(crate) handles: HashMap<HandleId, HandlePeer>,
     pub(crate) targets: HashMap<TargetId, TargetPeer>,
     pub(crate) watches: HashMap<WatchId, (WatchPeer, u64)>,
+    /// The handles of [`Board::open_aside`], also those closed since.
+    aside: HashSet<HandleId>,
     tasks: JoinSet<()>,
 }
 
@@ -47,6 +49,7 @@ impl Board {
             handles: HashMap::new(),
             targets: HashMap::new(),
             watches: HashMap::new(),
+            aside: HashSet::new(),
             tasks: JoinSet::new(),
         };
         Arc::new(Self { state: Mutex::new(state), idle: Notify::new(), started: Instant::now() })
@@ -58,10 +61,13 @@ impl Board {
     }
 
     pub(crate) fn open(self: &Arc<Self>, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
-        let channel = Arc::new(Channel::new(socket).map_err(OpenError::Socket)?);
+        self.lock().open(self, capability, socket).map(drop)
+    }
+
+    pub(crate) fn open_aside(self: &Arc<Self>, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
         let mut state = self.lock();
-        let id = state.core.open(capability).map_err(OpenError::Refused)?;
-        state.add_handle(self, id, channel);
+        let id = state.open(self, capability, socket)?;
+        state.aside.insert(id);
         Ok(())
     }
 
@@ -71,7 +77,7 @@ impl Board {
             tokio::pin!(idle);
             // Enabled before the look, so that what happens after the look is not missed.
             idle.as_mut().enable();
-            if self.lock().handles.is_empty() {
+            if self.lock().is_idle() {
                 return;
             }
             idle.await;
@@ -90,7 +96,7 @@ impl Board {
                 events.extend(state.carry_out(self, effect, &mut descriptor));
             }
         }
-        if state.handles.is_empty() {
+        if state.is_idle() {
             self.idle.notify_waiters();
         }
     }
@@ -110,6 +116,18 @@ impl Board {
 }
 
 impl State {
+    fn open(&mut self, board: &Arc<Board>, capability: Capability, socket: OwnedFd) -> Result<HandleId, OpenError> {
+        let channel = Arc::new(Channel::new(socket).map_err(OpenError::Socket)?);
+        let id = self.core.open(capability).map_err(OpenError::Refused)?;
+        self.add_handle(board, id, channel);
+        Ok(id)
+    }
+
+    fn is_idle(&self) -> bool {
+        // Few are aside: with many handles the first comparison is all there is.
+        self.handles.len() <= self.aside.len() && self.handles.keys().all(|id| self.aside.contains(id))
+    }
+
     pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         // Those that ended are only counted until somebody looks.
         while self.tasks.try_join_next().is_some() {}

@@ -78,7 +78,19 @@ impl Switchboard {
         self.board.open(capability, socket)
     }
 
-    /// Returns when the last handle is closed.
+    /// As [`Switchboard::open`], for a handle that alone does not keep [`Switchboard::serve`] from returning: that of an
+    /// edge which lives beside the switchboard, for as long as there is anybody to serve.
+    ///
+    /// # Authority
+    /// As [`Switchboard::open`].
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_aside(&self, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
+        self.board.open_aside(capability, socket)
+    }
+
+    /// Returns when the last handle is closed, but for those of [`Switchboard::open_aside`].
     pub async fn serve(&self) {
         self.board.until_idle().await;
     }

@@ -40,6 +40,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         limits: Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
         deadline: Some(std::time::Duration::from_secs(5)),
         network: None,
+        application: None,
         max_sockets: wasi::MAX_SOCKETS,
         report: Arc::new(ToStderr),
     };

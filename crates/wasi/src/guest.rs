@@ -34,6 +34,8 @@ pub struct GuestSpec {
     pub deadline: Option<Duration>,
     /// Its way to the network. `None`: it has none.
     pub network: Option<client::Handle>,
+    /// The application whose services are its one-word names. `None`: the handle knows.
+    pub application: Option<String>,
     /// Most sockets it may have at once, peers of UDP sockets included.
     pub max_sockets: usize,
     /// Who is told what was refused.

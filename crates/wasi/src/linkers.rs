@@ -1,7 +1,6 @@
 //! Every interface that guests may import, linked once for an engine.
 //!
-//! wasmtime-wasi's interfaces are linked one by one, so that none of its sockets ever is. What it has of 0.3 sockets and
-//! of 0.2 UDP is linked to a context that allows nothing: a socket is refused with `access-denied` before any system call.
+//! wasmtime-wasi's interfaces are linked one by one, so that none of its sockets ever is.
 
 use std::sync::OnceLock;
 
@@ -153,7 +152,7 @@ fn add_0_3(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     p3::clocks::add_to_linker(linker)?;
     p3::filesystem::add_to_linker(linker)?;
     p3::random::add_to_linker(linker)?;
-    p3::sockets::add_to_linker(linker)
+    sockets::add_0_3(linker)
 }
 
 impl std::fmt::Debug for Linkers {

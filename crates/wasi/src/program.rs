@@ -121,7 +121,7 @@ fn component_state(spec: GuestSpec) -> Result<ComponentState, RunError> {
     Ok(ComponentState {
         limiter: GuestLimiter::new(spec.limits),
         wasi,
-        network: Network::new(spec.network, spec.report, spec.max_sockets),
+        network: Network::new(spec.network, spec.application, spec.report, spec.max_sockets),
         table: ResourceTable::new(),
     })
 }

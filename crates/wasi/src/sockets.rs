@@ -2,12 +2,14 @@
 //!
 //! The modules here know nothing of versions: [`tcp`] and [`udp`] are the one state machine of each kind of socket,
 //! [`ports`] is the guest's own network namespace, [`network`] asks the handle for connections, servers and addresses,
-//! [`names`] remembers which name an address came from. [`p2`] puts WASI 0.2 on top.
+//! [`names`] remembers which name an address came from. [`p2`] and [`p3`] put WASI 0.2 and 0.3
+//! on top.
 //!
 //! Nothing here makes a socket of the network. What is connected arrives as a descriptor; what a guest says to itself goes
 //! through a socket pair or a queue.
 
 mod arrived;
+mod asked;
 mod connection;
 mod denial;
 mod fault;
@@ -17,6 +19,7 @@ mod names;
 mod network;
 mod options;
 mod p2;
+mod p3;
 mod pending;
 mod ports;
 mod published;
@@ -27,6 +30,7 @@ mod udp;
 
 pub(crate) use network::Network;
 pub(crate) use p2::{SocketsView, add_0_2};
+pub(crate) use p3::add_0_3;
 
 pub use denial::{Action, Denial, DenialCause, DenialReport};
 pub use ports::Transport;

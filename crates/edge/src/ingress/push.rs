@@ -4,7 +4,7 @@ use super::is_scarcity;
 use capability::{Labels, LimitKind, Refusal, UnreachableCause};
 use client::{Handle, RequestError};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -32,9 +32,9 @@ pub(crate) enum Verdict {
     /// A server has it.
     Taken,
     /// The server, or the switchboard, has no room for it at the moment.
-    NoRoom,
+    NoRoom(RequestError),
     /// No server is there.
-    NoServer,
+    NoServer(RequestError),
     /// It was refused for good.
     Refused(RequestError),
     /// Nobody said what became of it. It may have reached a server all the same, so nothing may be done to it.
@@ -45,27 +45,37 @@ pub(crate) enum Verdict {
 
 /// Pushes a connection once. `time` is what the switchboard gets for it.
 pub(crate) async fn push(handle: Handle, number: u64, arrival: Arrival, time: Duration) -> Pushed {
-    let pushed = timeout(time, handle.push(&arrival.labels, arrival.socket.as_fd(), Vec::new())).await;
-    let verdict = match pushed {
+    let verdict = offer(&handle, &arrival.labels, arrival.socket.as_fd(), Vec::new(), time).await;
+    Pushed { number, arrival, verdict }
+}
+
+/// Pushes a socket once, with what came before it. `time` is what the switchboard gets for it.
+pub(crate) async fn offer(
+    handle: &Handle,
+    labels: &Labels,
+    socket: BorrowedFd<'_>,
+    datagrams: Vec<Vec<u8>>,
+    time: Duration,
+) -> Verdict {
+    match timeout(time, handle.push(labels, socket, datagrams)).await {
         Ok(Ok(_labels)) => Verdict::Taken,
         Ok(Err(error)) => Verdict::of(error),
         Err(_elapsed) => Verdict::Unanswered,
-    };
-    Pushed { number, arrival, verdict }
+    }
 }
 
 impl Verdict {
     pub(crate) fn of(error: RequestError) -> Self {
         match error {
-            RequestError::Refused(Refusal::NotFound) => Self::NoServer,
+            RequestError::Refused(Refusal::NotFound) => Self::NoServer(error),
             RequestError::Refused(
                 Refusal::Limit { limit: LimitKind::Backlog | LimitKind::Descriptors | LimitKind::Requests }
                 // The next decision does not choose it any more.
                 | Refusal::Unreachable { cause: UnreachableCause::TargetGone },
             )
-            | RequestError::OutOfDescriptors => Self::NoRoom,
+            | RequestError::OutOfDescriptors => Self::NoRoom(error),
             RequestError::Refused(_) | RequestError::Fault | RequestError::Unsendable(_) => Self::Refused(error),
-            RequestError::Io(ref cause) if is_scarcity(cause) => Self::NoRoom,
+            RequestError::Io(ref cause) if is_scarcity(cause) => Self::NoRoom(error),
             RequestError::Io(_) | RequestError::Gone | RequestError::Protocol(_) => Self::Broken(error),
         }
     }

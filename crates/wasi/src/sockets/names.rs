@@ -6,11 +6,23 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use capability::{Labels, keys};
+
+use crate::sockets::fault::Fault;
+
 /// Addresses remembered for one guest. Whoever looks up more between lookup and connect connects by address.
 const MAX_ADDRESSES: usize = 256;
 
 /// Names remembered for one address: each may cost a question when connecting.
 const MAX_NAMES: usize = 4;
+
+/// Where the addresses of services begin: a network for benchmarks, which is routed nowhere (RFC 2544), and a unique local
+/// one (RFC 4193).
+const SERVICES_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+const SERVICES_V6: Ipv6Addr = Ipv6Addr::new(0xfdc0, 0x7264, 0xb0a2, 0, 0, 0, 0, 0);
+
+/// How many addresses that IPv4 network has.
+const SERVICES: u32 = 1 << 17;
 
 /// A host name in the one spelling that labels admit: lower case, no final dot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +47,14 @@ impl HostName {
         &self.text
     }
 
-    /// The name as a lookup takes it, where the final dot says that a single word is for DNS.
-    pub(crate) fn to_lookup(&self) -> String {
-        let dot = if self.world == World::Outside && !self.text.contains('.') { "." } else { "" };
-        format!("{}{dot}", self.text)
+    /// The labels of whatever asks for it; one word is a service of `application`.
+    pub(crate) fn labels(&self, application: Option<&str>) -> Result<Labels, Fault> {
+        let network = match self.world {
+            World::Outside => Some(keys::OUTSIDE),
+            World::Application => application,
+        };
+        let labels = [Some((keys::SERVER_HOSTNAME, &*self.text)), network.map(|network| (keys::NETWORK, network))];
+        Labels::try_from_pairs(labels.into_iter().flatten()).map_err(|_not_canonical| Fault::InvalidArgument)
     }
 }
 
@@ -59,8 +75,12 @@ pub(crate) enum Name {
 pub(crate) const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 impl Name {
-    /// Understands the text of a lookup.
+    /// Understands the text of a lookup. Names in other scripts than ASCII are written as DNS has them (IDNA).
     pub(crate) fn parse(text: &str) -> Name {
+        if !text.is_ascii() {
+            // What comes out is ASCII, which ends the recursion.
+            return idna::domain_to_ascii(text).map_or(Name::Invalid, |ascii| Name::parse(&ascii));
+        }
         if let Ok(address) = text.parse() {
             return Name::Address(address);
         }
@@ -94,6 +114,8 @@ fn is_host_name(name: &str) -> bool {
 pub(crate) struct NameMemory {
     /// The most recently used last.
     entries: Vec<(IpAddr, Vec<HostName>)>,
+    /// Services that got addresses, in the order of their addresses.
+    services: Vec<HostName>,
 }
 
 impl NameMemory {
@@ -107,6 +129,20 @@ impl NameMemory {
             self.entries.remove(0);
         }
         self.entries.push((address, names));
+    }
+
+    /// The addresses of a service, always the same for one guest. They lead nowhere but back to the name.
+    pub(crate) fn service_addresses(&mut self, name: &HostName) -> [IpAddr; 2] {
+        let known = self.services.iter().position(|known| known == name);
+        let index = known.unwrap_or(self.services.len());
+        if known.is_none() {
+            self.services.push(name.clone());
+        }
+        // As many services as addresses are more than any handle has grants.
+        let number = u32::try_from(index + 1).unwrap_or(u32::MAX) % SERVICES;
+        let v4 = Ipv4Addr::from_bits(SERVICES_V4.to_bits() + number);
+        let v6 = Ipv6Addr::from_bits(SERVICES_V6.to_bits() + u128::from(number));
+        [v4.into(), v6.into()]
     }
 
     /// The names that `address` came from, the latest first.
@@ -154,6 +190,10 @@ mod tests {
         check("db.", Name::Host(name("db")));
         check("Example.COM", Name::Host(name("example.com")));
         check("example.com.", Name::Host(name("example.com")));
+        check("Bücher.example", Name::Host(name("xn--bcher-kva.example")));
+        check("例え。テスト。", Name::Host(name("xn--r8jz45g.xn--zckzah")));
+        check("ＬＯＣＡＬＨＯＳＴ", Name::Localhost);
+        check("１２７.0.0.1", Name::Address([127, 0, 0, 1].into()));
         check("notlocalhost", Name::Host(service("notlocalhost")));
         check("_sip.example.com", Name::Host(name("_sip.example.com")));
         for invalid in [
@@ -172,7 +212,8 @@ mod tests {
             "0x7f.1",
             "0x7f000001",
             "2130706433",
-            "bücher.example",
+            "a\u{200d}b.example",
+            "\u{ff0f}",
             "a\0b",
             "a..",
         ] {
@@ -183,12 +224,26 @@ mod tests {
     }
 
     #[test]
-    fn a_single_word_for_dns_keeps_its_dot() {
-        for text in ["db", "db.", "a.example.com"] {
+    fn a_single_word_belongs_to_the_application_unless_a_dot_says_otherwise() {
+        let check = |text: &str, application: Option<&str>, expected: &str| {
             let Name::Host(name) = Name::parse(text) else { panic!("{text}") };
-            assert_eq!(name.to_lookup(), text);
-            assert_eq!(Name::parse(&name.to_lookup()), Name::Host(name));
-        }
+            let labels = name.labels(application).unwrap();
+            let texts: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            assert_eq!(texts.join(" "), expected, "{text}");
+        };
+        check("db", Some("shop"), "network=shop server_hostname=db");
+        check("db", None, "server_hostname=db");
+        check("db.", Some("shop"), "network=outside server_hostname=db");
+        check("a.example.com", Some("shop"), "network=outside server_hostname=a.example.com");
+    }
+
+    #[test]
+    fn a_service_has_the_same_addresses_whenever_it_is_looked_up() {
+        let mut memory = NameMemory::default();
+        let first = memory.service_addresses(&service("db"));
+        assert_eq!(first.map(|address| address.to_string()), ["198.18.0.1", "fdc0:7264:b0a2::1"]);
+        assert_ne!(memory.service_addresses(&service("web")), first);
+        assert_eq!(memory.service_addresses(&service("db")), first);
     }
 
     #[test]

@@ -1,15 +1,16 @@
-//! What one guest has of the network: its handle, the names it looked up, and who is told of refusals.
+//! What one guest has of the network: its handle, its ports, the names it looked up, and who is told of refusals.
 //!
-//! This is the only module that asks the switchboard.
+//! Only this module and [`asked`](crate::sockets::asked) ask the switchboard.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use capability::{Labels, Refusal, keys};
+use capability::Refusal;
 use client::RequestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::sockets::asked::{Asked, target};
 use crate::sockets::denial::{Action, Denial, DenialCause, DenialReport};
 use crate::sockets::fault::Fault;
 use crate::sockets::names::{HostName, LOCALHOST, Name, NameMemory, World};
@@ -26,6 +27,7 @@ pub(crate) struct Network {
 #[derive(Debug)]
 struct Shared {
     handle: Option<client::Handle>,
+    application: Option<String>,
     reporter: Reporter,
     names: Arc<Mutex<NameMemory>>,
     ports: Ports,
@@ -64,10 +66,17 @@ impl Binding {
 }
 
 impl Network {
-    pub(crate) fn new(handle: Option<client::Handle>, report: Arc<dyn DenialReport>, max_sockets: usize) -> Network {
+    /// The network of a guest whose one-word names are services of `application`.
+    pub(crate) fn new(
+        handle: Option<client::Handle>,
+        application: Option<String>,
+        report: Arc<dyn DenialReport>,
+        max_sockets: usize,
+    ) -> Network {
         let slots = Arc::new(Semaphore::new(max_sockets.min(Semaphore::MAX_PERMITS)));
         let shared = Shared {
             handle,
+            application,
             reporter: Reporter(report),
             names: Arc::default(),
             ports: Ports::default(),
@@ -129,7 +138,7 @@ impl Network {
 
     async fn publish(&self, transport: Transport, local: SocketAddr) -> Result<Option<Arc<Published>>, Fault> {
         let is_loopback = local.ip().is_loopback();
-        let target = transport_target(transport, &local.to_string());
+        let target = target(transport, &local.to_string());
         let Some(handle) = &self.shared.handle else {
             return if is_loopback { Ok(None) } else { Err(self.shared.reporter.no_network(Action::Bind, target)) };
         };
@@ -178,10 +187,10 @@ impl Network {
     ) -> impl Future<Output = Result<client::Connection, Fault>> + Send + 'static {
         let names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner).names_of(remote.ip());
         let (handle, reporter) = (self.shared.handle.clone(), self.shared.reporter.clone());
+        let asked = Asked { transport, remote, application: self.shared.application.clone() };
         async move {
-            let asked = Asked { transport, remote };
             match handle {
-                Some(handle) => connect(&handle, &reporter, &names, asked).await,
+                Some(handle) => asked.connect(&handle, &reporter, &names).await,
                 None => Err(reporter.no_network(Action::Connect, asked.target(names.first()))),
             }
         }
@@ -205,11 +214,15 @@ impl Network {
         let Some(handle) = self.shared.handle.clone() else {
             return Err(self.shared.reporter.no_network(Action::Lookup, name.as_str().to_owned()));
         };
+        let labels = name.labels(self.shared.application.as_deref())?;
         let (reporter, names) = (self.shared.reporter.clone(), Arc::clone(&self.shared.names));
         Ok(Pending::start(self.tasks(), async move {
-            match handle.resolve(&name.to_lookup()).await {
+            match handle.resolve_labels(&labels).await {
                 Ok(addresses) => {
                     let mut names = names.lock().unwrap_or_else(PoisonError::into_inner);
+                    // None is the answer for a service, which is reached by its name: the addresses are ours to give.
+                    let is_service = addresses.is_empty() && name.world == World::Application;
+                    let addresses = if is_service { names.service_addresses(&name).to_vec() } else { addresses };
                     addresses.iter().for_each(|address| names.remember(*address, &name));
                     Ok(addresses)
                 }
@@ -229,76 +242,6 @@ pub(crate) enum Lookup {
     Asked(Pending<Vec<IpAddr>>),
 }
 
-/// What a guest asked to be connected to.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    transport: Transport,
-    remote: SocketAddr,
-}
-
-impl Asked {
-    /// What a grant would call it.
-    fn target(self, name: Option<&HostName>) -> String {
-        let address = match name {
-            Some(name) => format!("{}:{}", name.as_str(), self.remote.port()),
-            None => self.remote.to_string(),
-        };
-        transport_target(self.transport, &address)
-    }
-
-    /// The labels of a request for it, by name or by address.
-    fn labels(self, name: Option<&HostName>) -> Result<Labels, Fault> {
-        let (key, value) = match name {
-            Some(name) => (keys::SERVER_HOSTNAME, name.as_str().to_owned()),
-            None => (keys::SERVER_ADDRESS, self.remote.ip().to_string()),
-        };
-        let port = self.remote.port().to_string();
-        // Which application a service belongs to is for the handle to say.
-        let outside = name.is_none_or(|name| name.world == World::Outside).then_some((keys::NETWORK, keys::OUTSIDE));
-        let labels = [(keys::TRANSPORT, self.transport.label()), (key, &*value), (keys::SERVER_PORT, &*port)];
-        // An address or port that no label can hold, such as port 0.
-        Labels::try_from_pairs(labels.into_iter().chain(outside)).map_err(|_not_canonical| Fault::InvalidArgument)
-    }
-}
-
-/// TCP is what is meant if nothing else is said.
-fn transport_target(transport: Transport, address: &str) -> String {
-    match transport {
-        Transport::Tcp => address.to_owned(),
-        Transport::Udp => format!("udp://{address}"),
-    }
-}
-
-/// Asks by each name that the address came from, then by the address, as long as only a grant is missing. The first
-/// refusal is told, because it names what the program asked for.
-async fn connect(
-    handle: &client::Handle,
-    reporter: &Reporter,
-    names: &[HostName],
-    asked: Asked,
-) -> Result<client::Connection, Fault> {
-    let mut first: Option<(String, RequestError)> = None;
-    for name in names.iter().map(Some).chain([None]) {
-        match handle.connect(&asked.labels(name)?).await {
-            Ok(connection) => return Ok(connection),
-            Err(error) => {
-                let lacks_grant = matches!(error, RequestError::Refused(Refusal::Grant));
-                let (tried, error) = match first.take() {
-                    // A later refusal of another kind is about something that is granted: that is what matters.
-                    Some(first) if lacks_grant => first,
-                    _ => (asked.target(name), error),
-                };
-                if !lacks_grant || name.is_none() {
-                    return Err(reporter.failed(Action::Connect, &tried, &error));
-                }
-                first = Some((tried, error));
-            }
-        }
-    }
-    // The last turn of the loop, by address, always returns.
-    Err(Fault::Unknown)
-}
-
 impl Reporter {
     pub(crate) fn tell(&self, denial: Denial) {
         self.0.denied(denial);
@@ -312,7 +255,7 @@ impl Reporter {
 
     /// Tells of a failure if it is the sandbox's, and finds the guest's code for it. That a host is down is between the
     /// guest and its peer.
-    fn failed(&self, action: Action, target: &str, error: &RequestError) -> Fault {
+    pub(crate) fn failed(&self, action: Action, target: &str, error: &RequestError) -> Fault {
         let cause = match error {
             RequestError::Refused(Refusal::Unreachable { .. }) => None,
             RequestError::Refused(refusal) => Some(DenialCause::Refused(refusal.clone())),

@@ -25,7 +25,7 @@ pub(crate) struct SocketsView<'a> {
 }
 
 /// Tells the linker of [`SocketsView`].
-struct HasSockets;
+pub(crate) struct HasSockets;
 
 impl HasData for HasSockets {
     type Data<'a> = SocketsView<'a>;
@@ -46,12 +46,12 @@ pub(crate) fn add_0_2(linker: &mut Linker<ComponentState>) -> wasmtime::Result<(
 }
 
 /// The resource of ours that a resource of wasmtime-wasi's type stands for.
-fn ours<Theirs: 'static, Ours: 'static>(resource: &Resource<Theirs>) -> Resource<Ours> {
+pub(super) fn ours<Theirs: 'static, Ours: 'static>(resource: &Resource<Theirs>) -> Resource<Ours> {
     if resource.owned() { Resource::new_own(resource.rep()) } else { Resource::new_borrow(resource.rep()) }
 }
 
 /// The other way: what a resource of ours is called in the interface.
-fn theirs<Ours: 'static, Theirs: 'static>(resource: &Resource<Ours>) -> Resource<Theirs> {
+pub(super) fn theirs<Ours: 'static, Theirs: 'static>(resource: &Resource<Ours>) -> Resource<Theirs> {
     ours(resource)
 }
 

@@ -64,14 +64,14 @@ impl World {
         });
         let denials = Arc::new(Denials::default());
         let handle = client::Handle::new(near).unwrap();
-        let network = Network::new(Some(handle), Arc::clone(&denials) as _, MAX_SOCKETS);
+        let network = Network::new(Some(handle), Some("shop".to_owned()), Arc::clone(&denials) as _, MAX_SOCKETS);
         World { network, denials, asked, _switchboard: switchboard }
     }
 
     /// A guest without a network.
     fn without_network() -> World {
         let denials = Arc::new(Denials::default());
-        let network = Network::new(None, Arc::clone(&denials) as _, MAX_SOCKETS);
+        let network = Network::new(None, None, Arc::clone(&denials) as _, MAX_SOCKETS);
         World { network, denials, asked: Arc::default(), _switchboard: JoinSet::new() }
     }
 

@@ -84,8 +84,12 @@ async fn a_socket_pair_tells_the_addresses_of_its_labels() {
     let (world, end) = serving_world();
     let socket = listening(&world, Family::V4, "0.0.0.0:8080").await;
     let (_client, pair) = UnixStream::pair().unwrap();
-    let labels =
-        [("client_address", "127.8.8.8"), ("client_port", "99"), ("server_address", "127.7.7.7"), ("server_port", "8080")];
+    let labels = [
+        ("client_address", "127.8.8.8"),
+        ("client_port", "99"),
+        ("server_address", "127.7.7.7"),
+        ("server_port", "8080"),
+    ];
     deliver(&end, &pair, &labels).unwrap();
     let guest = accept(&socket).await;
     assert_eq!(guest.remote_address(), Ok(at("127.8.8.8:99")));

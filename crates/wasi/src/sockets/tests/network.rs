@@ -97,14 +97,19 @@ async fn a_private_name_is_told_with_its_address() {
 }
 
 #[tokio::test]
-async fn a_service_is_asked_for_without_a_network() {
+async fn a_service_is_reached_by_its_name() {
     let world = World::new(|request| match request {
-        "resolve server_hostname=db" => addresses(&["127.7.7.7"]),
-        "connect server_hostname=db server_port=5432 transport=tcp" => any_pair(),
+        "resolve network=shop server_hostname=db" => addresses(&[]),
+        "resolve network=shop server_hostname=gone" => refused(Refusal::NotFound),
+        "connect network=shop server_hostname=db server_port=5432 transport=tcp" => any_pair(),
         other => panic!("asked to {other}"),
     });
-    assert_eq!(lookup(&world.network, "db").await.unwrap(), ["127.7.7.7"]);
-    connect(&world.network, "127.7.7.7:5432").await.unwrap();
+    let found = lookup(&world.network, "db").await.unwrap();
+    assert_eq!(found, ["198.18.0.1", "fdc0:7264:b0a2::1"]);
+    connect(&world.network, "198.18.0.1:5432").await.unwrap();
+    connect(&world.network, "[fdc0:7264:b0a2::1]:5432").await.unwrap();
+    assert_eq!(lookup(&world.network, "gone").await, Err(Fault::NameUnresolvable));
+    assert_eq!(world.denials(), [""; 0]);
 }
 
 #[tokio::test]

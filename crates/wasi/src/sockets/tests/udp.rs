@@ -185,9 +185,11 @@ async fn peers_that_write_first_arrive_with_what_they_wrote_and_are_answered() {
 #[tokio::test]
 async fn sockets_of_one_guest_reach_each_other() {
     let world = World::without_network();
-    for (one, other, to) in
-        [("127.0.0.1:0", "0.0.0.0:0", "127.0.0.1"), ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"), ("[::1]:0", "[::]:0", "::1")]
-    {
+    for (one, other, to) in [
+        ("127.0.0.1:0", "0.0.0.0:0", "127.0.0.1"),
+        ("127.0.0.1:0", "127.0.0.1:0", "127.0.0.1"),
+        ("[::1]:0", "[::]:0", "::1"),
+    ] {
         let (one, other) = (bound(&world, one).await, bound(&world, other).await);
         let to = SocketAddr::new(to.parse().unwrap(), other.local_address().unwrap().port());
         one.datagrams().try_send(b"hello", Some(to)).unwrap();
