@@ -42,6 +42,8 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             network,
             application: Some(plan.service.clone()),
             max_sockets: wasi::MAX_SOCKETS,
+            listeners: Vec::new(),
+            connections: Vec::new(),
             report: Arc::new(Hints::default()),
         };
         program.run(spec).await.map_err(Fault::cannot_run)

@@ -165,9 +165,9 @@ impl Connection {
     }
 
     /// Receives into `buffer`, or waits.
-    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Errno>> {
+    fn poll_receive(&self, cx: &mut Context<'_>, buffer: &mut [u8], flags: RecvFlags) -> Poll<Result<usize, Errno>> {
         self.poll_io(cx, Interest::READABLE, || {
-            rustix::net::recv(self.as_fd(), &mut *buffer, RecvFlags::empty()).map(|(count, _)| count)
+            rustix::net::recv(self.as_fd(), &mut *buffer, flags).map(|(count, _)| count)
         })
     }
 
@@ -295,7 +295,7 @@ impl Reader {
         if !self.0.is_reading() {
             return Poll::Ready(Ok(0));
         }
-        let outcome = ready!(self.0.poll_receive(cx, buffer));
+        let outcome = ready!(self.0.poll_receive(cx, buffer, RecvFlags::empty()));
         if !matches!(outcome, Ok(1..)) && !buffer.is_empty() {
             self.0.close_reading();
         }
@@ -305,6 +305,19 @@ impl Reader {
     /// Waits until there is something to read, the end of the stream and errors included.
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.0.is_reading() { self.0.poll_readable(cx) } else { Poll::Ready(()) }
+    }
+
+    /// As [`Reader::poll_read`], but what is read stays to be read again.
+    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
+        if !self.0.is_reading() {
+            return Poll::Ready(Ok(0));
+        }
+        self.0.poll_receive(cx, buffer, RecvFlags::PEEK).map_err(Fault::from)
+    }
+
+    /// How many bytes can be read without waiting; 0 from a readable stream is its end.
+    pub(crate) fn available(&self) -> u64 {
+        if self.0.is_reading() { rustix::io::ioctl_fionread(&*self.0).unwrap_or(0) } else { 0 }
     }
 }
 

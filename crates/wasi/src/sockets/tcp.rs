@@ -56,9 +56,9 @@ enum State {
     Connecting { binding: Option<Binding>, answer: Pending<(Arrived, Option<Binding>)> },
     /// Connected. Stays so, whatever becomes of the two halves.
     Connected(Connected),
-    /// Takes connections. Stays so.
+    /// Takes connections. Stays so, unless the socket is made new again.
     Listening(Arc<Listener>),
-    /// The connection was not made. Stays so.
+    /// The connection was not made. Stays so, unless the socket is made new again.
     Closed,
 }
 
@@ -215,6 +215,12 @@ impl TcpSocket {
                 Err(fault)
             }
         }
+    }
+
+    /// Makes a socket new again, keeping its options: Linux allows that after a connection that was not made, and stops
+    /// listening so.
+    pub(crate) fn reset(&mut self) {
+        self.state = State::Unbound;
     }
 
     /// Begins to take connections.
