@@ -8,7 +8,7 @@ use cord_tests::published::{Published, ask, connect};
 use cord_tests::servers::{LOOPBACK, Listener};
 use cord_tests::wait;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -125,19 +125,28 @@ fn nc_and_python_are_served() {
     assert_eq!(python, "by python\n");
 }
 
+/// What the host types, where the guest listens, and which hosts it is reached at, each as the guest tells it.
+const EVERYWHERE: [(&str, &str, &[(&str, &str)]); 3] = [
+    (
+        "0.0.0.0:0:80",
+        "0.0.0.0:80",
+        &[("127.0.0.1", "127.0.0.1"), ("127.0.0.2", "127.0.0.2"), (OTHER_ADDRESS, OTHER_ADDRESS)],
+    ),
+    ("[::]:0:80", "[::]:80", &[("::1", "[::1]"), ("127.0.0.1", "[::ffff:127.0.0.1]")]),
+    ("[::]:0:80", "0.0.0.0:80", &[("127.0.0.1", "127.0.0.1"), (OTHER_ADDRESS, OTHER_ADDRESS)]),
+];
+
 #[test]
 fn a_guest_is_published_on_every_address_when_that_was_typed() {
     let network = Network::start();
-    for publish in ["0.0.0.0:0:80", "[::]:0:80"] {
-        let server = Published::start_in(network.wrapper(), &["-p", publish], "tcp-echo.wasm", &["0.0.0.0:80"]);
+    for (publish, listen, hosts) in EVERYWHERE {
+        let server = Published::start_in(network.wrapper(), &["-p", publish], "tcp-echo.wasm", &[listen]);
         let server = server.ready("listening on ");
         let port = server.address().port().to_string();
-        let hosts = if publish.starts_with('[') { &["::1"][..] } else { &["127.0.0.1", "127.0.0.2", OTHER_ADDRESS] };
-        for host in hosts {
+        for (host, told) in hosts {
             let mut nc = network.command(Path::new("nc"));
             assert_eq!(client(nc.args(["-N", host, &port]), "everywhere\n"), "everywhere\n", "{publish} {host}");
-            let reached = SocketAddr::new(host.parse().unwrap(), server.address().port());
-            server.wait_for_stdout(&format!(" at {reached}\n"));
+            server.wait_for_stdout(&format!(" at {told}:{port}\n"));
         }
     }
 }
