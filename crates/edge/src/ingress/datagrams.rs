@@ -17,7 +17,7 @@ use super::{IngressError, IngressLimits, SCARCITY_PAUSE, is_scarcity};
 use capability::Labels;
 use client::Handle;
 use peers::{Datagrams, Known, Parcel, Peers};
-use socket::{BUFFER_BYTES, Datagram, Ends};
+use socket::{Datagram, Ear, Ends};
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -74,13 +74,12 @@ pub async fn run_udp(
 struct Ingress {
     /// Hears everybody who has no socket yet.
     socket: UdpSocket,
-    own: SocketAddr,
+    ear: Ear,
     handle: Handle,
     labels: Labels,
     limits: IngressLimits,
     /// Taken from a socket, and not looked at yet. At most two batches, and what one new socket held.
     inbox: VecDeque<Datagram>,
-    buffer: Vec<u8>,
     peers: Peers,
     /// One for each socket that the switchboard has not answered for.
     pushes: JoinSet<(Ends, Verdict)>,
@@ -89,16 +88,15 @@ struct Ingress {
 
 impl Ingress {
     fn new(socket: std::net::UdpSocket, handle: Handle, labels: Labels, limits: IngressLimits) -> io::Result<Self> {
-        let own = socket.local_addr()?;
+        let ear = Ear::new(&socket)?;
         socket.set_nonblocking(true)?;
         Ok(Self {
             socket: UdpSocket::from_std(socket)?,
-            own,
+            ear,
             handle,
             labels,
             limits,
             inbox: VecDeque::new(),
-            buffer: vec![0; BUFFER_BYTES],
             peers: Peers::default(),
             pushes: JoinSet::new(),
             complaints: Complaints::default(),
@@ -136,9 +134,9 @@ impl Ingress {
     /// Takes what was heard, up to a batch.
     fn take_in(&mut self) -> io::Result<()> {
         while self.inbox.len() < BATCH {
-            let (socket, own, buffer) = (&self.socket, self.own, &mut self.buffer);
-            match socket.try_io(Interest::READABLE, || socket::receive(socket, own, buffer)) {
-                Ok(datagram) => self.inbox.extend(datagram),
+            let (socket, ear) = (&self.socket, &mut self.ear);
+            match socket.try_io(Interest::READABLE, || ear.receive(socket)) {
+                Ok(datagrams) => self.inbox.extend(datagrams),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
@@ -197,7 +195,7 @@ impl Ingress {
     fn drain(&mut self, socket: impl AsFd, ends: Ends) -> io::Result<Vec<Vec<u8>>> {
         let mut of_peer = Vec::new();
         for _ in 0..MAX_DRAINED {
-            match socket::receive(&socket, ends.local, &mut self.buffer) {
+            match socket::take_held(&socket, ends.local) {
                 Ok(Some(datagram)) if datagram.ends.peer == ends.peer => of_peer.push(datagram.bytes),
                 Ok(Some(stranger)) => self.inbox.push_back(stranger),
                 Ok(None) => {}

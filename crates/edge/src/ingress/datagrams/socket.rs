@@ -3,12 +3,11 @@
 //! Both have the same address and port. The kernel gives a datagram to the socket that is connected to its sender, and
 //! to the one that is not connected if there is none.
 
-use nix::libc;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
-use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use quinn_udp::{RecvMeta, UdpSockRef, UdpSocketState};
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
 use std::io::{self, IoSliceMut};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
 
 /// Longer than any datagram without a jumbo frame.
 pub(crate) const BUFFER_BYTES: usize = 65_536;
@@ -34,11 +33,6 @@ pub(crate) fn hear(address: SocketAddr) -> io::Result<UdpSocket> {
     let socket = new(address)?;
     rustix::net::bind(&socket, &address)?;
     rustix::net::sockopt::set_socket_reuseport(&socket, true)?;
-    if address.is_ipv4() {
-        setsockopt(&socket, sockopt::Ipv4PacketInfo, &true)?;
-    } else {
-        setsockopt(&socket, sockopt::Ipv6RecvPacketInfo, &true)?;
-    }
     Ok(socket.into())
 }
 
@@ -57,43 +51,58 @@ fn new(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?)
 }
 
-/// Takes the next datagram. `own` is the address of the socket; where it is a wildcard, the datagram says which address
-/// it came to. `None`: it says too little to be answered, and is gone.
-pub(crate) fn receive(socket: impl AsFd, own: SocketAddr, buffer: &mut [u8]) -> io::Result<Option<Datagram>> {
-    let mut control = nix::cmsg_space!(libc::in_pktinfo, libc::in6_pktinfo);
-    let mut parts = [IoSliceMut::new(buffer)];
-    let descriptor = socket.as_fd().as_raw_fd();
-    let message = recvmsg::<SockaddrStorage>(descriptor, &mut parts, Some(&mut control), MsgFlags::empty())?;
-    if message.flags.contains(MsgFlags::MSG_TRUNC) {
-        return Ok(None);
+/// How to read from the socket that hears everybody: it tells which of our addresses a datagram came to.
+#[derive(Debug)]
+pub(crate) struct Ear {
+    state: UdpSocketState,
+    own: SocketAddr,
+    buffer: Vec<u8>,
+}
+
+impl Ear {
+    pub(crate) fn new(socket: impl AsFd) -> io::Result<Self> {
+        let own = rustix::net::getsockname(&socket)?.try_into()?;
+        let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
+        Ok(Self { state, own, buffer: vec![0; BUFFER_BYTES] })
     }
-    let (length, peer) = (message.bytes, message.address.as_ref().and_then(address_of));
-    let local = message.cmsgs()?.find_map(|control| local_of(&control, own)).unwrap_or(own);
-    let Some(peer) = peer else { return Ok(None) };
-    let bytes = buffer.get(..length).unwrap_or_default().to_vec();
-    Ok(Some(Datagram { ends: Ends { peer: canonical(peer), local: canonical(local) }, bytes }))
-}
 
-fn address_of(address: &SockaddrStorage) -> Option<SocketAddr> {
-    let v4 = address.as_sockaddr_in().copied().map(SocketAddr::from);
-    v4.or_else(|| address.as_sockaddr_in6().copied().map(SocketAddr::from))
-}
-
-fn local_of(control: &ControlMessageOwned, own: SocketAddr) -> Option<SocketAddr> {
-    let address: IpAddr = match control {
-        // Of a broadcast this is the address of ours from which to answer; of all else, where it went.
-        ControlMessageOwned::Ipv4PacketInfo(info) => Ipv4Addr::from(info.ipi_spec_dst.s_addr.to_ne_bytes()).into(),
-        ControlMessageOwned::Ipv6PacketInfo(info) => {
-            let address = Ipv6Addr::from(info.ipi6_addr.s6_addr);
-            let scope = if address.is_unicast_link_local() { info.ipi6_ifindex } else { 0 };
-            if address.is_multicast() {
-                return Some(own);
-            }
-            return Some(SocketAddrV6::new(address, own.port(), 0, scope).into());
+    /// Takes the next datagram, or several of one peer that the kernel has put together.
+    pub(crate) fn receive(&mut self, socket: impl AsFd) -> io::Result<Vec<Datagram>> {
+        let mut meta = [RecvMeta::default()];
+        let socket = UdpSockRef::from(&socket);
+        if self.state.recv(socket, &mut [IoSliceMut::new(&mut self.buffer)], &mut meta)? == 0 {
+            return Ok(Vec::new());
         }
-        _ => return None,
-    };
-    Some(SocketAddr::new(address, own.port()))
+        let [RecvMeta { addr: peer, len, stride, dst_ip, .. }] = meta;
+        let ends = Ends { peer: canonical(peer), local: canonical(local(dst_ip, peer, self.own)) };
+        let whole = self.buffer.get(..len).unwrap_or_default();
+        if whole.is_empty() {
+            return Ok(vec![Datagram { ends, bytes: Vec::new() }]);
+        }
+        let parts = whole.chunks(stride.max(1));
+        Ok(parts.map(|bytes| Datagram { ends, bytes: bytes.to_vec() }).collect())
+    }
+}
+
+/// Where the peer wrote to. An address of a group is nobody's to answer from: then the kernel picks one.
+fn local(destination: Option<IpAddr>, peer: SocketAddr, own: SocketAddr) -> SocketAddr {
+    let Some(address) = destination.filter(|address| !address.to_canonical().is_multicast()) else { return own };
+    match (address, peer) {
+        // The address means something on one link alone, which is the peer's.
+        (IpAddr::V6(v6), SocketAddr::V6(peer)) if v6.is_unicast_link_local() => {
+            SocketAddrV6::new(v6, own.port(), 0, peer.scope_id()).into()
+        }
+        _ => SocketAddr::new(address, own.port()),
+    }
+}
+
+/// Takes the next datagram out of the socket for a peer, whoever wrote it.
+pub(crate) fn take_held(socket: impl AsFd, local: SocketAddr) -> io::Result<Option<Datagram>> {
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+    let space = rustix::buffer::spare_capacity(&mut buffer);
+    let (_, _, peer) = rustix::net::recvfrom(socket, space, RecvFlags::empty())?;
+    let peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());
+    Ok(peer.map(|peer| Datagram { ends: Ends { peer: canonical(peer), local }, bytes: buffer }))
 }
 
 /// An IPv4 address that came through an IPv6 socket as the IPv4 address it is: of that family is the peer's socket too.

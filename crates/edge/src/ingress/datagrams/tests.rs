@@ -76,7 +76,7 @@ fn peer(address: &str, server: SocketAddr) -> StdSocket {
 }
 
 fn hears(socket: &StdSocket) -> Vec<u8> {
-    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut buffer = vec![0; 65_536];
     let length = socket.recv(&mut buffer).expect("somebody writes");
     buffer.truncate(length);
     buffer
