@@ -9,6 +9,7 @@
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
+//! | `p3_published` | servers on WASI 0.3 behind `cord run -p` |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -33,6 +34,7 @@ mod flower;
 mod hostile_wire;
 mod many;
 mod names;
+mod p3_published;
 mod p3_sockets;
 mod refusals;
 mod sockets;
