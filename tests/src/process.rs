@@ -245,6 +245,18 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap_or_else(|error| panic!("process {pid}: {error}")).count()
 }
 
+/// How many bytes of memory a process has for itself alone.
+#[must_use]
+pub fn private_bytes(pid: u32) -> u64 {
+    let table = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let kibibytes = |line: &str| {
+        let (key, value) = line.split_once(':')?;
+        let counts = matches!(key, "Private_Clean" | "Private_Dirty");
+        counts.then(|| value.trim().trim_end_matches(" kB").parse::<u64>().unwrap())
+    };
+    table.lines().filter_map(kibibytes).sum::<u64>() * 1024
+}
+
 /// The children of a process: number and command line, words joined by spaces.
 #[must_use]
 pub fn children(pid: u32) -> Vec<(u32, String)> {
