@@ -1,6 +1,6 @@
 //! Ten thousand connections into one guest leave nothing behind.
 
-use cord_tests::process::{descriptors, private_bytes};
+use cord_tests::process::{descriptors, written_bytes};
 use cord_tests::published::{Published, connect};
 use cord_tests::wait;
 use std::io::{Read, Write};
@@ -40,14 +40,14 @@ fn ten_thousand_connections_are_all_answered_and_leave_nothing_behind() {
         let now = open();
         now.iter().all(|count| *count < AT_ONCE).then_some(now)
     });
-    let memory = processes.map(private_bytes);
+    let memory = processes.map(written_bytes);
 
     round(address, COUNT, 1);
     round(address, COUNT, AT_ONCE);
 
     let is_back = |now: &[usize; 2]| now.iter().zip(&idle).all(|(now, idle)| now <= idle);
     wait::for_some(format!("{idle:?} descriptors of runner and broker, or fewer"), || Some(open()).filter(is_back));
-    let now = processes.map(private_bytes);
+    let now = processes.map(written_bytes);
     for (now, before) in now.iter().zip(&memory) {
         assert!(*now <= before + SPARE_BYTES, "bytes of runner and broker: {memory:?} before, {now:?} after");
     }
