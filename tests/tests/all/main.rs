@@ -15,7 +15,7 @@
 //! | `net_tour` | the network of one guest, compared with wasmtime where that is installed |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
-//! | `p3_published` | servers on WASI 0.3 behind `cord run -p` |
+//! | `p3_published` | programs on WASI 0.3: servers behind `cord run -p`, clients |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
