@@ -1,7 +1,7 @@
 """The banner program in Python: connects to port 22 of a host and prints what the server says first.
 
 Output as the Rust one: `Connected to ADDR`, then each line; `Failed to connect: ERROR` and exit code 1 otherwise.
-An ordinary program: `python3 banner.py HOST` does the same. What makes it a component is in `app.py`.
+An ordinary program: `python3 banner.py HOST` does the same. What makes it a component is in `banner_app.py`.
 """
 
 import socket

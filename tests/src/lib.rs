@@ -16,5 +16,6 @@ pub mod cord;
 pub mod namespace;
 pub mod process;
 pub mod programs;
+pub mod published;
 pub mod servers;
 pub mod wait;

@@ -11,12 +11,71 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
+/// An address of [`Network`] that is not loopback.
+pub const OTHER_ADDRESS: &str = "10.77.0.1";
+
+/// A network of a test's own in which there is nothing but loopback and [`OTHER_ADDRESS`]. It lives as long as a process.
+#[derive(Debug)]
+pub struct Network {
+    /// In whose network everything else runs.
+    process: Running,
+}
+
+impl Network {
+    /// Makes the network.
+    #[must_use]
+    pub fn start() -> Self {
+        let network = Self::running("echo ready && exec sleep infinity", &[], Stdio::inherit());
+        network.process.wait_for_stdout("ready\n");
+        network
+    }
+
+    /// Makes the network, and in it a process by a line of shell with `$0` and so on for `words`.
+    fn running(line: &str, words: &[&Path], stderr: Stdio) -> Self {
+        let mut command = Command::new("unshare");
+        if !geteuid().is_root() {
+            command.args(["--user", "--map-current-user", "--keep-caps"]);
+        }
+        let set_up = format!("ip link set lo up && ip address add {OTHER_ADDRESS}/32 dev lo && {line}");
+        command.args(["--net", "sh", "-c", &set_up]).args(words).stdin(Stdio::null()).stderr(stderr);
+        Self { process: Running::start(&mut command) }
+    }
+
+    /// The words that make a program run in this network.
+    #[must_use]
+    pub fn wrapper(&self) -> Vec<OsString> {
+        let pid = self.process.pid().to_string();
+        let mut words = vec!["nsenter".into(), "--target".into(), pid.into(), "--net".into()];
+        if !geteuid().is_root() {
+            words.extend(["--user".into(), "--preserve-credentials".into()]);
+        }
+        words
+    }
+
+    /// A program in this network. Its standard input is empty.
+    #[must_use]
+    pub fn command(&self, program: &Path) -> Command {
+        let words = self.wrapper();
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).arg(program).stdin(Stdio::null()).stderr(Stdio::piped());
+        command
+    }
+
+    /// How many packets the network has carried: its only device is loopback.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        let table = fs::read_to_string(format!("/proc/{}/net/dev", self.process.pid())).unwrap();
+        let line = table.lines().find_map(|line| line.trim_start().strip_prefix("lo:"));
+        let counters = line.unwrap_or_else(|| panic!("no loopback in {table}"));
+        counters.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
 /// A network in which there is nothing but a real OpenSSH server on 127.0.0.1:22 and `[::1]:22`. It logs nobody in, and
 /// sends away after a second who only listens.
 #[derive(Debug)]
 pub struct SshNetwork {
-    /// The server, in whose network everything else runs.
-    server: Running,
+    network: Network,
     _folder: TempDir,
 }
 
@@ -26,40 +85,29 @@ impl SshNetwork {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let configuration = configure(folder.path());
-        let mut command = Command::new("unshare");
-        if !geteuid().is_root() {
-            command.args(["--user", "--map-current-user", "--keep-caps"]);
-        }
-        command.args(["--net", "sh", "-c", "ip link set lo up && exec \"$0\" -D -e -f \"$1\""]);
-        command.arg(programs::sshd()).arg(configuration).stdin(Stdio::null()).stderr(Stdio::piped());
-        let mut server = Running::start(&mut command);
+        let line = "exec \"$0\" -D -e -f \"$1\"";
+        let mut network = Network::running(line, &[&programs::sshd(), &configuration], Stdio::piped());
         for address in ["0.0.0.0", "::"] {
             let line = format!("Server listening on {address} port 22");
             wait::until(&line, || {
+                let server = &mut network.process;
                 assert!(server.is_running(), "sshd ended at once: {}", server.stderr());
                 server.stderr().contains(&line)
             });
         }
-        Self { server, _folder: folder }
+        Self { network, _folder: folder }
     }
 
     /// The words that make a program run in this network.
     #[must_use]
     pub fn wrapper(&self) -> Vec<OsString> {
-        let mut words = vec!["nsenter".into(), "--target".into(), self.server.pid().to_string().into(), "--net".into()];
-        if !geteuid().is_root() {
-            words.extend(["--user".into(), "--preserve-credentials".into()]);
-        }
-        words
+        self.network.wrapper()
     }
 
-    /// How many packets the network has carried: its only device is loopback.
+    /// How many packets the network has carried.
     #[must_use]
     pub fn packets(&self) -> u64 {
-        let table = fs::read_to_string(format!("/proc/{}/net/dev", self.server.pid())).unwrap();
-        let line = table.lines().find_map(|line| line.trim_start().strip_prefix("lo:"));
-        let counters = line.unwrap_or_else(|| panic!("no loopback in {table}"));
-        counters.split_whitespace().nth(1).unwrap().parse().unwrap()
+        self.network.packets()
     }
 }
 
@@ -90,16 +138,31 @@ pub fn with_hosts(folder: &Path, hosts: &str) -> Vec<OsString> {
     let (hosts_file, switch_file) = (folder.join("hosts"), folder.join("nsswitch.conf"));
     fs::write(&hosts_file, hosts).unwrap();
     fs::write(&switch_file, "hosts: files\n").unwrap();
-    assert!(Path::new("/etc/nsswitch.conf").exists(), "/etc/nsswitch.conf is missing, so nothing can be put over it");
+    mounted([(&hosts_file, "/etc/hosts"), (&switch_file, "/etc/nsswitch.conf")])
+}
+
+/// The words that make a program resolve names by the name server on 127.0.0.1 alone, without waiting long for it.
+#[must_use]
+pub fn with_resolver(folder: &Path) -> Vec<OsString> {
+    let (resolver, switch_file) = (folder.join("resolv.conf"), folder.join("nsswitch.conf"));
+    fs::write(&resolver, "nameserver 127.0.0.1\noptions timeout:1 attempts:1\n").unwrap();
+    fs::write(&switch_file, "hosts: dns\n").unwrap();
+    mounted([(&resolver, "/etc/resolv.conf"), (&switch_file, "/etc/nsswitch.conf")])
+}
+
+/// The words that make a program see files where others are.
+fn mounted(files: [(&Path, &str); 2]) -> Vec<OsString> {
     let mut words: Vec<OsString> = vec!["unshare".into()];
     if !geteuid().is_root() {
         words.extend(["--user".into(), "--map-root-user".into()]);
     }
     words.extend(["--mount".into(), "sh".into(), "-c".into()]);
-    words.push(
-        "mount --bind \"$0\" /etc/hosts && mount --bind \"$1\" /etc/nsswitch.conf && shift && exec \"$@\"".into(),
-    );
-    words.extend([hosts_file.into(), switch_file.into()]);
+    let [(_, first), (_, second)] = files;
+    for at in [first, second] {
+        assert!(Path::new(at).exists(), "{at} is missing, so nothing can be put over it");
+    }
+    words.push(format!("mount --bind \"$0\" {first} && mount --bind \"$1\" {second} && shift && exec \"$@\"").into());
+    words.extend(files.map(|(file, _)| file.into()));
     words
 }
 

@@ -245,6 +245,15 @@ pub fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap_or_else(|error| panic!("process {pid}: {error}")).count()
 }
 
+/// How many bytes of memory a process has written to and keeps: what it only reads is the file's, and may be shared.
+#[must_use]
+pub fn written_bytes(pid: u32) -> u64 {
+    let table = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap();
+    let line = table.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let kibibytes = line.unwrap_or_else(|| panic!("no Private_Dirty in {table}")).trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() * 1024
+}
+
 /// The children of a process: number and command line, words joined by spaces.
 #[must_use]
 pub fn children(pid: u32) -> Vec<(u32, String)> {

@@ -28,6 +28,22 @@ pub fn sshd() -> PathBuf {
     existing("CORD_SSHD", || PathBuf::from("/usr/sbin/sshd"))
 }
 
+/// An ordinary Python for clients, as anybody would write them.
+#[must_use]
+pub fn python() -> PathBuf {
+    environment("CORD_PYTHON").map_or_else(|| PathBuf::from("python3"), PathBuf::from)
+}
+
+/// `wasmtime`, if there is one to compare with: `CORD_WASMTIME`, else the one on the search path.
+#[must_use]
+pub fn wasmtime() -> Option<PathBuf> {
+    let named = environment("CORD_WASMTIME").filter(|path| !path.is_empty()).map(|path| present(PathBuf::from(path)));
+    named.or_else(|| {
+        let path = environment("PATH")?;
+        path.split(':').map(|folder| Path::new(folder).join("wasmtime")).find(|program| program.is_file())
+    })
+}
+
 /// The compile cache that tests share which are not about the cache.
 #[must_use]
 pub fn shared_cache() -> PathBuf {

@@ -1,7 +1,7 @@
 //! Servers on loopback for guests to find, and clients of what is published there.
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::thread::spawn;
 
 /// IPv4 loopback, any free port.
@@ -108,6 +108,43 @@ fn echo(mut stream: TcpStream) {
         && stream.write_all(&chunk[..length]).is_ok()
     {}
     let _ = stream.shutdown(Shutdown::Write);
+}
+
+/// A server that sends back every datagram to where it came from.
+#[derive(Debug)]
+pub struct UdpEcho {
+    address: SocketAddr,
+}
+
+impl UdpEcho {
+    /// Serves as long as the test runs.
+    #[must_use]
+    pub fn at(address: SocketAddr) -> Self {
+        let socket = UdpSocket::bind(address).unwrap();
+        let address = socket.local_addr().unwrap();
+        spawn(move || {
+            let mut buffer = vec![0; 64 * 1024];
+            loop {
+                // A client that is gone is told by an error, and nothing is lost by that.
+                if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                    let _ = socket.send_to(&buffer[..length], peer);
+                }
+            }
+        });
+        Self { address }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What `--connect` calls it.
+    #[must_use]
+    pub fn target(&self) -> String {
+        format!("udp://{}", self.address)
+    }
 }
 
 /// Connects to what is published at `address`.

@@ -74,19 +74,22 @@ pub(crate) struct Variables {
     programs: Programs,
     guests: PathBuf,
     sshd: PathBuf,
+    python: PathBuf,
     path: String,
 }
 
 impl Variables {
     /// The variables for these programs.
     pub(crate) fn new(toolchain: &Toolchain, programs: Programs, guests: PathBuf) -> Self {
-        Self { programs, guests, sshd: toolchain.sshd.clone(), path: toolchain.path.clone() }
+        let (sshd, python) = (toolchain.sshd.clone(), toolchain.python.interpreter.clone());
+        Self { programs, guests, sshd, python, path: toolchain.path.clone() }
     }
 
     /// Tells them to a command.
     pub(crate) fn give(&self, command: &mut Command) {
         command.env("CORD_BIN", &self.programs.cord).env("CORD_COMPILE_BIN", &self.programs.compile);
-        command.env("CORD_GUESTS", &self.guests).env("CORD_SSHD", &self.sshd).env("PATH", &self.path);
+        command.env("CORD_GUESTS", &self.guests).env("CORD_SSHD", &self.sshd).env("CORD_PYTHON", &self.python);
+        command.env("PATH", &self.path);
     }
 }
 

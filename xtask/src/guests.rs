@@ -19,8 +19,13 @@ const PREVIEW1: &[&str] = &["env", "exit", "grow", "hello", "spin", "stdin-echo"
 /// The WASI 0.3 programs. They are examples of their package, because a 0.3 command is a library that exports `run`.
 const WASI_0_3: &[&str] = &["lookup", "sockets", "tcp-dial", "tcp-echo", "udp-ask", "udp-echo"];
 /// The C programs: source, target, output.
-const C_PROGRAMS: &[(&str, &str, &str)] =
-    &[("banner.c", "wasm32-wasip2", "banner-c.wasm"), ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm")];
+const C_PROGRAMS: &[(&str, &str, &str)] = &[
+    ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
+    ("echo.c", "wasm32-wasip2", "echo-c.wasm"),
+    ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm"),
+];
+/// The Python programs: each has a `NAME_app.py` beside it.
+const PYTHON_PROGRAMS: &[&str] = &["banner", "echo"];
 
 /// Builds all guest programs and tells the folder they are in.
 pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
@@ -130,9 +135,12 @@ impl Build<'_> {
         copy_folder(&self.sources.join("python"), &scratch)?;
         fs::rename(scratch.join("world.wit"), wit.join("world.wit"))?;
         copy_folder(&self.wasi_wit()?, &wit.join("deps"))?;
-        let output = self.folder.join("banner-python.wasm");
-        let mut componentize = self.toolchain.python.componentize(&scratch, &wit, "command", "app", &output);
-        run_quietly(&mut componentize, &self.log("banner-python"))?;
+        for name in PYTHON_PROGRAMS {
+            let output = self.folder.join(format!("{name}-python.wasm"));
+            let app = format!("{name}_app");
+            let mut componentize = self.toolchain.python.componentize(&scratch, &wit, "command", &app, &output);
+            run_quietly(&mut componentize, &self.log(&format!("{name}-python")))?;
+        }
         fs::remove_dir_all(&scratch)?;
         Ok(())
     }

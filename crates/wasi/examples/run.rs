@@ -42,6 +42,8 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         network: None,
         application: None,
         max_sockets: wasi::MAX_SOCKETS,
+        listeners: Vec::new(),
+        connections: Vec::new(),
         report: Arc::new(ToStderr),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

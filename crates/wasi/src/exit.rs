@@ -52,6 +52,27 @@ pub enum RunError {
         #[source]
         error: std::io::Error,
     },
+    /// A port that the guest is to find open is not to be had.
+    #[error("cannot open the port {port} for the guest ({name}): {reason}")]
+    Listen {
+        /// What the guest would have known it by.
+        name: String,
+        /// The port inside.
+        port: u16,
+        /// The error that a guest would have got.
+        reason: String,
+    },
+    /// A connection that the guest is to find cannot be given to it.
+    #[error("cannot give the guest its connection {name}: {reason}")]
+    Connection {
+        /// What the guest would have known it by.
+        name: String,
+        /// The error that a guest would have got.
+        reason: String,
+    },
+    /// Sockets to find open for a guest that has no way to find them.
+    #[error("only a module of preview 1 can be given open sockets")]
+    NoDescriptors,
     /// What the guest needs at its start is over its memory limit.
     #[error("the guest starts with {} bytes of memory, over its limit of {} bytes", .0.wanted_bytes, .0.limit_bytes)]
     Memory(MemoryRefusal),

@@ -8,6 +8,7 @@ use sandbox::Limits;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::exit::RunError;
+use crate::p1::{ConnectFd, ListenFd};
 use crate::sockets::DenialReport;
 use crate::workdir;
 
@@ -38,6 +39,10 @@ pub struct GuestSpec {
     pub application: Option<String>,
     /// Most sockets it may have at once, peers of UDP sockets included.
     pub max_sockets: usize,
+    /// The ports that a module of preview 1 finds open. See [`Program::takes_descriptors`](crate::Program::takes_descriptors).
+    pub listeners: Vec<ListenFd>,
+    /// The streams that such a module finds connected.
+    pub connections: Vec<ConnectFd>,
     /// Who is told what was refused.
     pub report: Arc<dyn DenialReport>,
 }

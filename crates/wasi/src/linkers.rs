@@ -12,13 +12,13 @@ use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
-use wasmtime_wasi::{I32Exit, p0, p1, p3};
+use wasmtime_wasi::{I32Exit, p0, p3};
 
-use crate::sockets;
 use crate::state::{ComponentState, ModuleState};
+use crate::{p1, sockets};
 
 /// The names under which modules import WASI.
-pub(crate) const MODULE_NAMES: [&str; 2] = ["wasi_unstable", "wasi_snapshot_preview1"];
+pub(crate) const MODULE_NAMES: [&str; 2] = ["wasi_unstable", p1::MODULE];
 
 /// All interfaces, for one engine. Building them costs more than an instance does, so each kind is built once, when the
 /// first guest needs it.
@@ -112,8 +112,8 @@ fn get_or_build<L>(cell: &OnceLock<L>, build: impl FnOnce() -> wasmtime::Result<
 
 fn module_linker(engine: &Engine) -> wasmtime::Result<ModuleLinker<ModuleState>> {
     let mut linker = ModuleLinker::new(engine.wasmtime());
-    p0::add_to_linker_async(&mut linker, |state: &mut ModuleState| &mut state.wasi)?;
-    p1::add_to_linker_async(&mut linker, |state: &mut ModuleState| &mut state.wasi)?;
+    p0::add_to_linker_async(&mut linker, |state: &mut ModuleState| state.preview1.preview0())?;
+    p1::link(&mut linker)?;
     // wasmtime-wasi traps for codes from 126 on, which a Unix program may well exit with.
     linker.allow_shadowing(true);
     for name in MODULE_NAMES {

@@ -6,12 +6,13 @@ use std::time::Duration;
 use sandbox::{Code, GuestLimiter, Ticker};
 use wasmtime::component::{Component, InstancePre, ResourceTable};
 use wasmtime::{ExternType, Module, Store};
-use wasmtime_wasi::{WasiCtxBuilder, p2, p3};
+use wasmtime_wasi::{p2, p3};
 
 use crate::exit::{Exit, RunError};
 use crate::guest::GuestSpec;
 use crate::imports::{self, Line};
-use crate::linkers::{LinkError, Linkers};
+use crate::linkers::{LinkError, Linkers, MODULE_NAMES};
+use crate::p1::{self, Preview1};
 use crate::sockets::Network;
 use crate::state::{ComponentState, ModuleState};
 
@@ -20,6 +21,9 @@ const RUN: &str = "wasi:cli/run";
 
 /// The function of a command module.
 const START: &str = "_start";
+
+/// The name under which modules import preview 0, whose descriptors are files only.
+const PREVIEW_0: &str = MODULE_NAMES[0];
 
 /// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
 const MEMORY_MINIMUM: &str = "memory minimum size";
@@ -51,6 +55,15 @@ impl Program {
         Ok(Program { engine: linkers.engine().clone(), kind })
     }
 
+    /// Whether a guest can find sockets open when it starts: a module of preview 1 can.
+    #[must_use]
+    pub fn takes_descriptors(&self) -> bool {
+        match &self.kind {
+            Kind::Module(pre) => !pre.module().imports().any(|import| import.module() == PREVIEW_0),
+            Kind::Wasi02(_) | Kind::Wasi03(_) => false,
+        }
+    }
+
     /// Runs one instance until it ends or its deadline comes. Must be called inside a tokio runtime with time and I/O.
     ///
     /// # Errors
@@ -64,8 +77,11 @@ impl Program {
     }
 
     async fn run_to_end(&self, spec: GuestSpec) -> Result<Exit, RunError> {
+        if !self.takes_descriptors() && !(spec.listeners.is_empty() && spec.connections.is_empty()) {
+            return Err(RunError::NoDescriptors);
+        }
         let exit = match &self.kind {
-            Kind::Module(pre) => self.run_module(pre, &spec).await,
+            Kind::Module(pre) => self.run_module(pre, spec).await,
             Kind::Wasi02(pre) => self.run_0_2(pre, spec).await,
             Kind::Wasi03(pre) => self.run_0_3(pre, spec).await,
         };
@@ -74,18 +90,21 @@ impl Program {
         exit
     }
 
-    async fn run_module(&self, pre: &wasmtime::InstancePre<ModuleState>, spec: &GuestSpec) -> Result<Exit, RunError> {
-        let state = ModuleState { limiter: GuestLimiter::new(spec.limits), wasi: spec.context()?.build_p1() };
+    async fn run_module(&self, pre: &wasmtime::InstancePre<ModuleState>, spec: GuestSpec) -> Result<Exit, RunError> {
+        let limiter = GuestLimiter::new(spec.limits);
+        let state = ModuleState { limiter, preview1: Preview1::start(spec).await? };
         let mut store = self.store(state, |state| &mut state.limiter);
         let run = async {
             let instance = pre.instantiate_async(&mut store).await?;
             let start = instance.get_typed_func::<(), ()>(&mut store, START)?;
             start.call_async(&mut store, ()).await
         };
-        match run.await {
+        let exit = match run.await {
             Ok(()) => Ok(Exit::Code(0)),
             Err(error) => ended(&error, &store.data().limiter),
-        }
+        };
+        store.into_data().preview1.finish().await;
+        exit
     }
 
     async fn run_0_2(&self, pre: &p2::bindings::CommandPre<ComponentState>, spec: GuestSpec) -> Result<Exit, RunError> {
@@ -153,6 +172,8 @@ async fn within(deadline: Duration, run: impl Future<Output = Result<Exit, RunEr
 
 fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
     let linker = linkers.module()?;
+    let other = p1::linker_for(linker, module).map_err(|error| LinkError::unfit(&error))?;
+    let linker = other.as_ref().unwrap_or(linker);
     let pre = linker.instantiate_pre(module).map_err(|error| {
         let names = missing_module_imports(linkers, linker, module);
         if names.is_empty() { LinkError::unfit(&error) } else { LinkError::Missing { names } }
@@ -167,7 +188,7 @@ fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
 /// A module's linker only answers together with a store, so this is for the error path.
 fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleState>, module: &Module) -> Vec<String> {
     let limiter = GuestLimiter::new(sandbox::Limits::default());
-    let state = ModuleState { limiter, wasi: WasiCtxBuilder::new().build_p1() };
+    let state = ModuleState { limiter, preview1: Preview1::nothing() };
     let mut store = Store::new(linkers.engine().wasmtime(), state);
     module
         .imports()

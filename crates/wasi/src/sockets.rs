@@ -28,9 +28,15 @@ mod tcp;
 mod tests;
 mod udp;
 
-pub(crate) use network::Network;
+pub(crate) use arrived::{Arrived, Family, remote_of};
+pub(crate) use connection::{Reader, Writer};
+pub(crate) use fault::Fault;
+pub(crate) use network::{Lookup, Network};
+pub(crate) use options::{KeepAlive, NoDelay, Options, ReceiveBuffer, SendBuffer, SocketOption};
 pub(crate) use p2::{SocketsView, add_0_2};
 pub(crate) use p3::add_0_3;
+pub(crate) use tcp::{Halves, TcpSocket};
+pub(crate) use udp::{Datagrams, UdpSocket};
 
 pub use denial::{Action, Denial, DenialCause, DenialReport};
 pub use ports::Transport;

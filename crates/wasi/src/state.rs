@@ -2,16 +2,16 @@
 
 use sandbox::GuestLimiter;
 use wasmtime::component::ResourceTable;
-use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_io::IoView;
 
+use crate::p1::Preview1;
 use crate::sockets::{Network, SocketsView};
 
 /// The state of a module.
 pub(crate) struct ModuleState {
     pub(crate) limiter: GuestLimiter,
-    pub(crate) wasi: WasiP1Ctx,
+    pub(crate) preview1: Preview1,
 }
 
 /// The state of a component.

@@ -7,8 +7,15 @@
 //! | `names` | connecting by name, and where a name may not lead |
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
+//! | `load` | ten thousand connections into one guest, and what is left of them |
+//! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
+//! | `published` | guests that listen, reached through `--publish` |
+//! | `published_udp` | datagrams into and out of guests |
+//! | `lookups` | what a lookup answers, and how it fails |
+//! | `net_tour` | the network of one guest, compared with wasmtime where that is installed |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
+//! | `p3_published` | servers on WASI 0.3 behind `cord run -p` |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -31,9 +38,16 @@ mod cache;
 mod cli_flags;
 mod flower;
 mod hostile_wire;
+mod limits;
+mod load;
+mod lookups;
 mod many;
 mod names;
+mod net_tour;
+mod p3_published;
 mod p3_sockets;
+mod published;
+mod published_udp;
 mod refusals;
 mod sockets;
 mod switchboard_parts;

@@ -1,7 +1,7 @@
 //! Every call of `wasi:sockets` 0.2, checked by a guest against the text of the interface.
 
 use cord_tests::cord::Cord;
-use cord_tests::servers::{ClosedPort, Echo, LOOPBACK, LOOPBACK_V6};
+use cord_tests::servers::{ClosedPort, Echo, LOOPBACK, LOOPBACK_V6, UdpEcho};
 
 /// Runs the exerciser and prints what it checked.
 #[expect(clippy::print_stdout, reason = "a failed test should show which checks went well before")]
@@ -39,9 +39,80 @@ fn names() {
     check(&[], &["names"]);
 }
 
+/// What happens among sockets of one guest needs no grant, and is the same with one for everything.
+const EVERYTHING: &[&str] = &["-c", "*:*", "-c", "udp://*:*"];
+
+#[test]
+fn bind() {
+    check(&[], &["bind"]);
+    check(EVERYTHING, &["bind"]);
+}
+
+#[test]
+fn listen() {
+    check(&[], &["listen"]);
+    check(EVERYTHING, &["listen"]);
+}
+
+#[test]
+fn join() {
+    check(&[], &["join"]);
+    check(EVERYTHING, &["join"]);
+}
+
+#[test]
+fn join_outlive() {
+    check(&[], &["join-outlive"]);
+}
+
 #[test]
 fn udp() {
     check(&[], &["udp"]);
+    check(EVERYTHING, &["udp"]);
+}
+
+#[test]
+fn exchange() {
+    check(&[], &["exchange"]);
+    check(EVERYTHING, &["exchange"]);
+}
+
+#[test]
+fn a_datagram_that_was_not_permitted_ends_the_guest() {
+    let outcome = Cord::run_guest(&[], "sockets.wasm", &["unpermitted"]).run();
+    outcome.expect_code(134).expect_stdout("");
+    assert!(outcome.complaints().iter().any(|line| line.starts_with("the guest trapped: ")), "{outcome:#?}");
+}
+
+#[test]
+fn speak() {
+    for any in [LOOPBACK, LOOPBACK_V6] {
+        let echo = UdpEcho::at(any);
+        let (host, port) = (echo.address().ip().to_string(), echo.address().port().to_string());
+        check(&["-c", &echo.target()], &["speak", &host, &port]);
+    }
+}
+
+#[test]
+fn unheard() {
+    for any in [LOOPBACK, LOOPBACK_V6] {
+        // Bound and then closed: nobody else is told this port for a while.
+        let address = std::net::UdpSocket::bind(any).unwrap().local_addr().unwrap();
+        let flag = format!("udp://{address}");
+        check(&["-c", &flag], &["unheard", &address.ip().to_string(), &address.port().to_string()]);
+    }
+}
+
+#[test]
+fn udp_denied() {
+    for any in [LOOPBACK, LOOPBACK_V6] {
+        let echo = UdpEcho::at(any);
+        let (host, port) = (echo.address().ip().to_string(), echo.address().port().to_string());
+        let tcp = format!("{}", echo.address());
+        for flags in [&[][..], &["-c", &tcp], &["-c", "udp://127.0.0.2:1"]] {
+            check(flags, &["udp-denied", &host, &port]);
+        }
+    }
 }
 
 #[test]

@@ -19,7 +19,8 @@ const USABLE: &str = "import sys, pip; sys.exit(sys.version_info < (3, 10))";
 /// A builder of Python guests.
 #[derive(Debug)]
 pub(crate) struct Python {
-    interpreter: PathBuf,
+    /// The host's Python, which some clients in the tests are written for too.
+    pub(crate) interpreter: PathBuf,
     packages: PathBuf,
     /// Changes when everything built with it must be built anew.
     pub(crate) identity: String,

@@ -45,12 +45,12 @@ impl Family {
         }
     }
 
-    /// How a socket of this family tells an address: IPv4 inside IPv6 as a dual-stack kernel does; an IPv6 address has
-    /// no form in IPv4, so only its port is told.
+    /// How a socket of this family tells an address: IPv4 inside IPv6 as a dual-stack kernel does, and back; any other
+    /// IPv6 address has no form in IPv4, so only its port is told.
     pub(crate) fn tell(self, address: SocketAddr) -> SocketAddr {
         let ip = match (self, address.ip()) {
             (Family::V6, IpAddr::V4(ip)) => ip.to_ipv6_mapped().into(),
-            (Family::V4, IpAddr::V6(_)) => self.unspecified(),
+            (Family::V4, IpAddr::V6(ip)) => ip.to_ipv4_mapped().map_or(self.unspecified(), IpAddr::V4),
             (_, ip) => ip,
         };
         SocketAddr::new(ip, address.port())
@@ -159,6 +159,7 @@ mod tests {
         check(Family::V4, "10.0.0.1:5", "10.0.0.1:5");
         check(Family::V6, "10.0.0.1:5", "[::ffff:10.0.0.1]:5");
         check(Family::V6, "[::1]:5", "[::1]:5");
+        check(Family::V4, "[::ffff:10.0.0.1]:5", "10.0.0.1:5");
         check(Family::V4, "[::1]:5", "0.0.0.0:5");
     }
 

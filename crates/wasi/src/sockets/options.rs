@@ -28,6 +28,7 @@ pub(crate) struct Options {
     keep_alive_interval: Option<Duration>,
     keep_alive_count: Option<u32>,
     hop_limit: Option<u8>,
+    no_delay: Option<bool>,
     receive_buffer: Option<usize>,
     send_buffer: Option<usize>,
 }
@@ -91,6 +92,7 @@ impl Options {
         one::<KeepAliveInterval>(self, socket);
         one::<KeepAliveCount>(self, socket);
         one::<HopLimit>(self, socket);
+        one::<NoDelay>(self, socket);
         one::<ReceiveBuffer>(self, socket);
         one::<SendBuffer>(self, socket);
     }
@@ -119,6 +121,8 @@ pub(crate) enum KeepAliveInterval {}
 pub(crate) enum KeepAliveCount {}
 /// How many routers a packet may pass.
 pub(crate) enum HopLimit {}
+/// Whether small writes go out at once.
+pub(crate) enum NoDelay {}
 /// Bytes the kernel keeps for reading.
 pub(crate) enum ReceiveBuffer {}
 /// Bytes the kernel keeps for sending.
@@ -239,6 +243,28 @@ impl SocketOption for HopLimit {
             return sockopt::set_ipv6_unicast_hops(socket, Some(kept));
         }
         sockopt::set_ip_ttl(socket, kept.into())
+    }
+}
+
+impl SocketOption for NoDelay {
+    type Wasi = bool;
+    type Kept = bool;
+    const DEFAULT: bool = false;
+
+    fn check(value: bool) -> Result<bool, Fault> {
+        Ok(value)
+    }
+    fn tell(kept: bool) -> bool {
+        kept
+    }
+    fn place(options: &mut Options) -> &mut Option<bool> {
+        &mut options.no_delay
+    }
+    fn read(socket: BorrowedFd<'_>) -> Result<bool, Errno> {
+        sockopt::tcp_nodelay(socket)
+    }
+    fn write(socket: BorrowedFd<'_>, kept: bool) -> Result<(), Errno> {
+        sockopt::set_tcp_nodelay(socket, kept)
     }
 }
 

@@ -35,6 +35,16 @@ fn literals(report: &mut Report) {
     report.equal("literal-v6", lookup("2001:db8::7").map(|found| show(&found)), v6);
 }
 
+/// Prints what each name leads to.
+pub fn show_all(names: &[&str]) {
+    for name in names {
+        match lookup(name) {
+            Ok(found) => println!("{name}: {}", show(&found)),
+            Err(code) => println!("{name}: {}", code.name()),
+        }
+    }
+}
+
 /// All addresses of a name, whichever call gives the answer.
 fn lookup(name: &str) -> Result<Vec<IpAddress>, ErrorCode> {
     let stream = resolve_addresses(&instance_network(), name)?;

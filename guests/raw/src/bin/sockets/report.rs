@@ -7,9 +7,20 @@ use wasip2::sockets::network::ErrorCode;
 #[derive(Default)]
 pub struct Report {
     failures: usize,
+    granted: bool,
 }
 
 impl Report {
+    /// Where everything is granted, what only holds without a grant is left out.
+    pub fn with_grants() -> Self {
+        Self { failures: 0, granted: true }
+    }
+
+    /// Whether nothing is granted.
+    pub fn is_ungranted(&self) -> bool {
+        !self.granted
+    }
+
     /// Whether any check failed.
     pub fn failed(&self) -> bool {
         self.failures > 0

@@ -137,7 +137,7 @@ fn end_by_drop(report: &mut Report, connection: Connection) {
     report.equal("drop-streams-socket-stays", socket.remote_address().is_ok(), true);
 }
 
-fn write_permitted(output: &OutputStream, data: &[u8]) -> usize {
+pub(crate) fn write_permitted(output: &OutputStream, data: &[u8]) -> usize {
     let permit = output.check_write().expect("the connection stands") as usize;
     let length = permit.min(data.len());
     if length > 0 {
@@ -146,11 +146,11 @@ fn write_permitted(output: &OutputStream, data: &[u8]) -> usize {
     length
 }
 
-fn write(output: &OutputStream, bytes: &[u8]) -> Result<(), &'static str> {
+pub(crate) fn write(output: &OutputStream, bytes: &[u8]) -> Result<(), &'static str> {
     output.blocking_write_and_flush(bytes).map_err(code)
 }
 
-fn read_exactly(input: &InputStream, length: usize) -> Vec<u8> {
+pub(crate) fn read_exactly(input: &InputStream, length: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     while bytes.len() < length {
         match input.blocking_read((length - bytes.len()) as u64) {
@@ -161,7 +161,7 @@ fn read_exactly(input: &InputStream, length: usize) -> Vec<u8> {
     bytes
 }
 
-fn code(error: StreamError) -> &'static str {
+pub(crate) fn code(error: StreamError) -> &'static str {
     match error {
         StreamError::Closed => "closed",
         StreamError::LastOperationFailed(_) => "last-operation-failed",

@@ -7,6 +7,12 @@ use wasip2::sockets::network::{ErrorCode, IpAddressFamily, IpSocketAddress, Ipv4
 use wasip2::sockets::tcp::TcpSocket;
 use wasip2::sockets::tcp_create_socket::create_tcp_socket;
 
+/// Loopback in both families, any free port.
+pub const LOOPBACKS: [(&str, SocketAddr); 2] = [
+    ("v4", SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)),
+    ("v6", SocketAddr::new(IpAddr::V6(Ipv6Addr::LOCALHOST), 0)),
+];
+
 /// A connected socket. Streams come first, as children are dropped before their parent.
 pub struct Connection {
     /// What the peer sends.
@@ -98,4 +104,66 @@ pub fn bind(socket: &TcpSocket, address: SocketAddr) -> Result<(), ErrorCode> {
             answer => return answer,
         }
     }
+}
+
+/// Listens, whichever of the two halves gives the answer.
+pub fn listen(socket: &TcpSocket) -> Result<(), ErrorCode> {
+    socket.start_listen()?;
+    loop {
+        match socket.finish_listen() {
+            Err(ErrorCode::WouldBlock) => socket.subscribe().block(),
+            answer => return answer,
+        }
+    }
+}
+
+/// A socket bound to `address`.
+pub fn bound(address: SocketAddr) -> TcpSocket {
+    let socket = socket_for(address);
+    bind(&socket, address).expect("the bind works");
+    socket
+}
+
+/// A socket that listens on `address`, and where it does so.
+pub fn listener(address: SocketAddr) -> (TcpSocket, SocketAddr) {
+    let socket = bound(address);
+    listen(&socket).expect("the listen works");
+    let address = local(&socket);
+    (socket, address)
+}
+
+/// Where a bound socket is.
+pub fn local(socket: &TcpSocket) -> SocketAddr {
+    plain(socket.local_address().expect("a bound socket has an address"))
+}
+
+/// The far end of a connected socket.
+pub fn remote(socket: &TcpSocket) -> SocketAddr {
+    plain(socket.remote_address().expect("a connected socket has a far end"))
+}
+
+/// Waits for the next connection.
+pub fn accept(listener: &TcpSocket) -> Result<Connection, ErrorCode> {
+    loop {
+        match listener.accept() {
+            Err(ErrorCode::WouldBlock) => listener.subscribe().block(),
+            Err(code) => return Err(code),
+            Ok((socket, input, output)) => return Ok(Connection { input, output, socket }),
+        }
+    }
+}
+
+/// Connects a fresh socket, and tells how that ends.
+pub fn try_connect(address: SocketAddr) -> Result<Connection, ErrorCode> {
+    let socket = socket_for(address);
+    start_connect(&socket, address)?;
+    let (input, output) = finish_connect(&socket)?;
+    Ok(Connection { input, output, socket })
+}
+
+/// Both ends of a connection inside this guest: who connected, who accepted.
+pub fn pair(any: SocketAddr) -> (Connection, Connection) {
+    let (listener, address) = listener(any);
+    let client = connect(address);
+    (client, accept(&listener).expect("a connection waits"))
 }

@@ -1,0 +1,182 @@
+//! Decides which number a guest knows each of its descriptors by.
+//!
+//! Files and standard streams live in wasmtime-wasi's own table, whose numbers a guest never sees; sockets live here. A
+//! new descriptor gets the lowest number that is free, as POSIX has it.
+
+use std::collections::BTreeMap;
+
+use wasmtime_wasi::p1::types::Errno;
+
+use crate::p1::socket::Socket;
+
+/// A descriptor of a guest.
+#[derive(Debug)]
+pub(super) enum Entry<S> {
+    /// A standard stream, by its number in wasmtime-wasi's table.
+    Stream(u32),
+    /// A file or directory, by its number in wasmtime-wasi's table.
+    File(u32),
+    /// A socket.
+    Socket(S),
+}
+
+/// The descriptors of one guest.
+#[derive(Debug)]
+pub(super) struct Table<S = Box<Socket>> {
+    entries: BTreeMap<u32, Entry<S>>,
+    /// No number below it is free.
+    lowest: u32,
+}
+
+impl<S> Table<S> {
+    /// The standard streams, and `volumes` directories behind them, as wasmtime-wasi numbers them.
+    pub(super) fn new(volumes: u32) -> Table<S> {
+        let streams = (0..3).map(|number| (number, Entry::Stream(number)));
+        let directories = (3..3 + volumes).map(|number| (number, Entry::File(number)));
+        Table { entries: streams.chain(directories).collect(), lowest: 3 + volumes }
+    }
+
+    /// Adds a descriptor under the lowest free number.
+    ///
+    /// # Errors
+    ///
+    /// All four thousand million numbers are taken.
+    pub(super) fn add(&mut self, entry: Entry<S>) -> Result<u32, Errno> {
+        let mut number = self.lowest;
+        for taken in self.entries.range(number..).map(|(taken, _)| *taken) {
+            if taken != number {
+                break;
+            }
+            number = taken.checked_add(1).ok_or(Errno::Mfile)?;
+        }
+        self.entries.insert(number, entry);
+        self.lowest = number.saturating_add(1);
+        Ok(number)
+    }
+
+    /// The descriptor of that number.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub(super) fn get(&self, number: u32) -> Result<&Entry<S>, Errno> {
+        self.entries.get(&number).ok_or(Errno::Badf)
+    }
+
+    /// A socket, to work with.
+    ///
+    /// # Errors
+    ///
+    /// There is no such descriptor, or it is no socket.
+    pub(super) fn socket(&mut self, number: u32) -> Result<&mut S, Errno> {
+        match self.entries.get_mut(&number).ok_or(Errno::Badf)? {
+            Entry::Socket(socket) => Ok(socket),
+            Entry::Stream(_) | Entry::File(_) => Err(Errno::Notsock),
+        }
+    }
+
+    /// Takes a descriptor out; its number is free.
+    pub(super) fn remove(&mut self, number: u32) -> Option<Entry<S>> {
+        let entry = self.entries.remove(&number)?;
+        self.lowest = self.lowest.min(number);
+        Some(entry)
+    }
+
+    /// Puts a descriptor under another number and returns the one that had it.
+    ///
+    /// # Errors
+    ///
+    /// One of the numbers is free.
+    pub(super) fn renumber(&mut self, from: u32, to: u32) -> Result<Option<Entry<S>>, Errno> {
+        if !self.entries.contains_key(&from) || !self.entries.contains_key(&to) {
+            return Err(Errno::Badf);
+        }
+        if from == to {
+            return Ok(None);
+        }
+        let replaced = self.remove(to);
+        let moved = self.remove(from).ok_or(Errno::Badf)?;
+        self.entries.insert(to, moved);
+        // `to` looked free for a moment, and nothing below it is.
+        while self.entries.contains_key(&self.lowest) {
+            self.lowest = self.lowest.saturating_add(1);
+        }
+        Ok(replaced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table(volumes: u32) -> Table<&'static str> {
+        Table::new(volumes)
+    }
+
+    fn name(table: &Table<&'static str>, number: u32) -> String {
+        match table.get(number) {
+            Ok(Entry::Stream(theirs)) => format!("stream {theirs}"),
+            Ok(Entry::File(theirs)) => format!("file {theirs}"),
+            Ok(Entry::Socket(name)) => (*name).to_owned(),
+            Err(errno) => errno.to_string(),
+        }
+    }
+
+    #[test]
+    fn volumes_come_first() {
+        let mut table = table(2);
+        assert_eq!(table.add(Entry::Socket("a")), Ok(5));
+        let names: Vec<String> = (0..6).map(|number| name(&table, number)).collect();
+        assert_eq!(names, ["stream 0", "stream 1", "stream 2", "file 3", "file 4", "a"]);
+        assert!(matches!(table.get(6), Err(Errno::Badf)));
+        assert!(matches!(table.get(u32::MAX), Err(Errno::Badf)));
+    }
+
+    #[test]
+    fn the_lowest_free_number_is_next() {
+        let mut table = table(0);
+        for expected in 3..8 {
+            assert_eq!(table.add(Entry::Socket("x")), Ok(expected));
+        }
+        for closed in [6, 0, 4] {
+            assert!(table.remove(closed).is_some());
+            assert!(table.remove(closed).is_none());
+        }
+        for expected in [0, 4, 6, 8] {
+            assert_eq!(table.add(Entry::File(9)), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn sockets_are_told_from_files() {
+        let mut table = table(1);
+        let number = table.add(Entry::Socket("a")).unwrap();
+        assert_eq!(table.socket(number), Ok(&mut "a"));
+        for file in [0, 1, 2, 3] {
+            assert_eq!(table.socket(file), Err(Errno::Notsock));
+        }
+        assert_eq!(table.socket(number + 1), Err(Errno::Badf));
+    }
+
+    #[test]
+    fn renumbering_replaces() {
+        let mut table = table(0);
+        let first = table.add(Entry::Socket("first")).unwrap();
+        let second = table.add(Entry::Socket("second")).unwrap();
+        let third = table.add(Entry::File(3)).unwrap();
+        assert!(matches!(table.renumber(first, 9), Err(Errno::Badf)));
+        assert!(matches!(table.renumber(9, first), Err(Errno::Badf)));
+        assert!(matches!(table.renumber(first, first), Ok(None)));
+        assert!(matches!(table.renumber(second, first), Ok(Some(Entry::Socket("first")))));
+        assert_eq!(name(&table, first), "second");
+        assert!(matches!(table.get(second), Err(Errno::Badf)));
+        // The number that became free is the next one, and the one that was replaced is not.
+        assert_eq!(table.add(Entry::Socket("new")), Ok(second));
+        assert!(matches!(table.renumber(first, third), Ok(Some(Entry::File(3)))));
+        assert_eq!(name(&table, third), "second");
+        assert_eq!(table.add(Entry::Socket("again")), Ok(first));
+        assert_eq!(table.add(Entry::Socket("last")), Ok(third + 1));
+        assert!(matches!(table.renumber(first, 1), Ok(Some(Entry::Stream(1)))));
+        assert_eq!(name(&table, 1), "again");
+    }
+}
