@@ -137,7 +137,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
     /// The guest's service
-    #[arg(long)]
+    #[arg(long, default_value = "guest")]
     pub service: String,
     /// As for `cord run`
     #[arg(long)]

@@ -16,6 +16,8 @@
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
 //! | `p3_published` | programs on WASI 0.3: servers behind `cord run -p`, clients |
+//! | `preview1` | the sockets of preview 1, and WasmEdge's calls on them |
+//! | `preview1_open` | sockets that a guest of preview 1 finds open |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -46,6 +48,8 @@ mod names;
 mod net_tour;
 mod p3_published;
 mod p3_sockets;
+mod preview1;
+mod preview1_open;
 mod published;
 mod published_udp;
 mod refusals;
