@@ -98,8 +98,8 @@ impl Published {
 /// The addresses that `cord run` says it has chosen.
 fn published(stderr: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
-        let (address, _) = line.strip_prefix("cord: ")?.split_once(" is port ")?;
-        address.trim_start_matches("udp://").trim_end_matches("/udp").parse().ok()
+        let (address, told) = line.strip_prefix("cord: ")?.split_once(" is ")?;
+        told.ends_with(" of the guest").then(|| address.parse().ok())?
     };
     stderr.lines().filter_map(address).collect()
 }
