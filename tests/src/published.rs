@@ -98,8 +98,9 @@ impl Published {
 /// The addresses that `cord run` says it has chosen.
 fn published(stderr: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
-        let (address, told) = line.strip_prefix("cord: ")?.split_once(" is ")?;
-        told.ends_with(" of the guest").then(|| address.parse().ok())?
+        let (address, rest) = line.strip_prefix("cord: ")?.split_once(" is ")?;
+        let is_published = rest.starts_with("port ") || rest.starts_with("UDP port ");
+        is_published.then(|| address.parse().ok())?
     };
     stderr.lines().filter_map(address).collect()
 }

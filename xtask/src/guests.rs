@@ -23,7 +23,13 @@ const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
     ("echo.c", "wasm32-wasip2", "echo-c.wasm"),
     ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm"),
+    ("listen-fds.c", "wasm32-wasip1", "listen-fds-c-p1.wasm"),
 ];
+/// The packages of programs that make preview 1's calls by themselves, and the programs.
+const PREVIEW1_PACKAGES: &[(&str, &[&str])] =
+    &[("p1-guests", &["p1-sockets", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
+/// The Go programs, all for preview 1.
+const GO_PROGRAMS: &[&str] = &["dial", "listen"];
 /// The Python programs: each has a `NAME_app.py` beside it.
 const PYTHON_PROGRAMS: &[&str] = &["banner", "echo"];
 
@@ -36,10 +42,11 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
     lock.lock()?;
     let build = Build { workspace, toolchain, sources: workspace.root.join("guests"), folder };
     let rust = &toolchain.rust.identity;
-    let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3", "p3"];
+    let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3", "p3", "p1", "wasmedge"];
     build.kind("Rust", &rust_sources, rust, Build::rust)?;
     build.kind("C", &["c"], &toolchain.c.identity, Build::c)?;
     build.kind("Python", &["Cargo.lock", "python"], &toolchain.python.identity, Build::python)?;
+    build.kind("Go", &["go"], &toolchain.go.identity, Build::go)?;
     build.kind("text", &["wat"], "", Build::text)?;
     Ok(build.folder)
 }
@@ -77,7 +84,9 @@ impl Build<'_> {
         let target = self.workspace.target.join("guests-build");
         // Cargo does not notice when the standard library was made anew.
         let _ = fs::remove_dir_all(&target);
-        let components = self.cargo(&target, "wasm32-wasip2", &[])?;
+        let mut flags = vec!["--workspace"];
+        flags.extend(PREVIEW1_PACKAGES.iter().flat_map(|(package, _)| ["--exclude", package]));
+        let components = self.cargo(&target, "wasm32-wasip2", &flags)?;
         for entry in fs::read_dir(&components)? {
             let path = entry?.path();
             if path.extension().is_some_and(|extension| extension == "wasm") {
@@ -89,6 +98,15 @@ impl Build<'_> {
         let modules = self.cargo(&target, "wasm32-wasip1", &flags)?;
         for name in PREVIEW1 {
             self.keep(&modules.join(format!("{name}.wasm")), &format!("{name}-p1.wasm"))?;
+        }
+        for (package, programs) in PREVIEW1_PACKAGES {
+            let modules = self.cargo(&target, "wasm32-wasip1", &["--package", package])?;
+            for name in *programs {
+                self.keep(
+                    &modules.join(format!("{name}.wasm")),
+                    &format!("{}-p1.wasm", name.trim_start_matches("p1-")),
+                )?;
+            }
         }
         let examples =
             self.cargo(&target, "wasm32-wasip2", &["--package", "p3-guests", "--examples"])?.join("examples");
@@ -121,7 +139,20 @@ impl Build<'_> {
         for (source, target, output) in C_PROGRAMS {
             let source = self.sources.join("c").join(source);
             let mut compile = self.toolchain.c.compile(target, &source, &self.folder.join(output));
+            if *target == "wasm32-wasip1" {
+                // A process has no number there; wasi-libc has one to tell.
+                compile.args(["-D_WASI_EMULATED_GETPID", "-lwasi-emulated-getpid"]);
+            }
             run_quietly(&mut compile, &self.log(output))?;
+        }
+        Ok(())
+    }
+
+    fn go(&self) -> Result<()> {
+        for name in GO_PROGRAMS {
+            let output = format!("{name}-go-p1.wasm");
+            let mut compile = self.toolchain.go.compile(&self.sources.join("go"), name, &self.folder.join(&output));
+            run_quietly(&mut compile, &self.log(&output))?;
         }
         Ok(())
     }

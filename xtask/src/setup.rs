@@ -7,11 +7,13 @@
 
 mod c;
 mod debian;
+mod go;
 mod python;
 mod rust;
 mod tools;
 
 pub(crate) use c::CCompiler;
+pub(crate) use go::GoCompiler;
 pub(crate) use python::Python;
 pub(crate) use rust::RustCompiler;
 
@@ -31,6 +33,8 @@ pub(crate) struct Toolchain {
     pub(crate) c: CCompiler,
     /// Makes Python guests.
     pub(crate) python: Python,
+    /// Makes Go guests.
+    pub(crate) go: GoCompiler,
     /// A real OpenSSH server that takes the options of `sshd`, for root and for others.
     pub(crate) sshd: PathBuf,
     /// The search path for programs, with the tools that the system lacks at its end.
@@ -53,10 +57,11 @@ fn parts(environment: &Environment, folder: &Path) -> Result<Toolchain> {
     let rust = rust::set_up(environment, &debian)?;
     let c = c::set_up(environment, &debian, &rust)?;
     let python = python::set_up(environment, &debian)?;
+    let go = go::set_up(environment, &debian, &python)?;
     let sshd = tools::set_up_sshd(&debian)?;
     let tools = tools::set_up_tools(environment, &debian)?;
     let path = format!("{}:{}", environment.path, tools.display());
-    Ok(Toolchain { rust, c, python, sshd, path, logs: debian.logs() })
+    Ok(Toolchain { rust, c, python, go, sshd, path, logs: debian.logs() })
 }
 
 /// Whether the part that this file stands for is there, made in this very way.

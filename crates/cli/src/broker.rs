@@ -8,7 +8,7 @@
 
 use crate::door::Door;
 use crate::exit::{self, Fault};
-use crate::{descriptors, logging, parts};
+use crate::{descriptors, logging, open_fds, parts};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Constraint, Labels, Right, Rights, keys};
 use client::{Handle, RequestError};
@@ -20,11 +20,19 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
 use tokio::task::JoinSet;
 
-/// Starts a broker and returns a handle that can do what the plan grants and nothing else.
+/// What a broker gave to a guest.
+pub(crate) struct Started {
+    /// A handle that can do what the plan grants and nothing else. `None`: the plan grants nothing.
+    pub(crate) handle: Option<Handle>,
+    /// The connections that the guest finds open.
+    pub(crate) connections: Vec<wasi::ConnectFd>,
+}
+
+/// Starts a broker and has it make what the plan says.
 ///
 /// # Authority
 /// For as long as this function runs, the process holds the strongest handle of the new switchboard.
-pub(crate) async fn start(plan: &RunPlan) -> Result<Handle, Fault> {
+pub(crate) async fn start(plan: &RunPlan) -> Result<Started, Fault> {
     let (ours, theirs) = fdpass::pair().context("cannot make a socket for the broker")?;
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut process = Command::new(program)
@@ -40,11 +48,13 @@ pub(crate) async fn start(plan: &RunPlan) -> Result<Handle, Fault> {
         .context("cannot start the broker")?;
     let strong = Handle::new(ours).context("cannot talk to the broker")?;
     let constraint = constraint(plan).context("cannot name the guest")?;
-    match strong.constrain(&constraint).await {
-        Ok(weaker) => Ok(Handle::new(weaker).context("cannot talk to the broker")?),
-        Err(RequestError::Gone) if has_told(&mut process) => Err(Fault::Told),
-        Err(error) => Err(anyhow::Error::new(error).context("the broker gave no handle").into()),
-    }
+    let handle = match strong.constrain(&constraint).await {
+        Ok(weaker) => Handle::new(weaker).context("cannot talk to the broker")?,
+        Err(RequestError::Gone) if has_told(&mut process) => return Err(Fault::Told),
+        Err(error) => return Err(anyhow::Error::new(error).context("the broker gave no handle").into()),
+    };
+    let connections = open_fds::connect(plan, &strong).await?;
+    Ok(Started { handle: (!plan.grants.is_empty()).then_some(handle), connections })
 }
 
 /// Whether a broker that gives no handle has ended of itself, and so has said why. One that was killed has not.

@@ -31,8 +31,11 @@ impl DenialReport for Hints {
 fn line(denial: &Denial) -> String {
     let Denial { action, target, cause } = denial;
     match cause {
-        // No handle at all is how `cord run` without --connect says it; to who typed it, it is the same.
-        DenialCause::NoNetwork => line(&Denial { cause: DenialCause::Refused(Refusal::Grant), ..denial.clone() }),
+        // No handle at all, or one without the right, is how `cord run` says that no flag was typed which is for this
+        // kind of request. To who types it, it is the same as one that is for another target.
+        DenialCause::NoNetwork | DenialCause::Refused(Refusal::Right { .. }) => {
+            line(&Denial { cause: DenialCause::Refused(Refusal::Grant), ..denial.clone() })
+        }
         DenialCause::Failed { reason } => format!("{action} {target} failed: {reason}"),
         DenialCause::Refused(refusal) => {
             format!("{action} {target} denied: {refusal}{}", allow(*action, target, refusal))
@@ -44,15 +47,26 @@ fn line(denial: &Denial) -> String {
 fn allow(action: Action, target: &str, refusal: &Refusal) -> String {
     match (action, refusal) {
         (Action::Connect, Refusal::Grant) => format!(" (allow with --connect {target})"),
+        (Action::Bind, Refusal::Grant) => publish(target),
         (Action::Lookup, Refusal::Grant) => format!(" (allow with --connect {target}:PORT)"),
         (Action::Connect, Refusal::PrivateName { .. }) => format!(" (allow with --connect {target},private)"),
         _ => String::new(),
     }
 }
 
+/// The flag that would let the guest serve `0.0.0.0:8080`, or `udp://[::]:5353`.
+fn publish(target: &str) -> String {
+    let transport = if target.starts_with("udp://") { "/udp" } else { "" };
+    match target.rsplit_once(':') {
+        Some((_, port)) => format!(" (allow with --publish {port}:{port}{transport})"),
+        None => String::new(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use capability::Right;
 
     fn told(action: Action, target: &str, cause: DenialCause) -> String {
         line(&Denial { action, target: target.to_owned(), cause })
@@ -67,6 +81,26 @@ mod tests {
         assert_eq!(
             told(Action::Lookup, "db.example.com", grant()),
             "lookup of db.example.com denied: no grant covers it (allow with --connect db.example.com:PORT)"
+        );
+        let binds = [
+            ("0.0.0.0:8080", "8080:8080"),
+            ("[::]:8080", "8080:8080"),
+            ("udp://0.0.0.0:5353", "5353:5353/udp"),
+            ("udp://[::]:5353", "5353:5353/udp"),
+        ];
+        let right = Right::ServerStart;
+        for (target, flag) in binds {
+            for cause in [grant(), DenialCause::NoNetwork, DenialCause::Refused(Refusal::Right { right })] {
+                assert_eq!(
+                    told(Action::Bind, target, cause),
+                    format!("bind to {target} denied: no grant covers it (allow with --publish {flag})")
+                );
+            }
+        }
+        let udp = "udp://9.9.9.9:53";
+        assert_eq!(
+            told(Action::Connect, udp, DenialCause::Refused(Refusal::Right { right: Right::ClientConnect })),
+            format!("connect to {udp} denied: no grant covers it (allow with --connect {udp})")
         );
         let address = "127.0.0.1".parse().expect("an address");
         assert_eq!(

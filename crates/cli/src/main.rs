@@ -10,6 +10,7 @@ mod exit;
 mod hints;
 mod inspect;
 mod logging;
+mod open_fds;
 mod parts;
 mod run;
 

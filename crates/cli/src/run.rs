@@ -5,6 +5,7 @@ use crate::code;
 use crate::descriptors;
 use crate::exit::{self, Fault};
 use crate::hints::Hints;
+use crate::open_fds;
 use anyhow::{Context, anyhow};
 use manifest::flags::RunFlags;
 use manifest::{Outside, RunPlan};
@@ -28,9 +29,15 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     let program = Program::new(&Linkers::new(&engine), &code)
         .with_context(|| format!("cannot run {}", plan.guest.display()))
         .map_err(Fault::CannotRun)?;
+    open_fds::check(&plan, &program)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let exit = runtime.block_on(async {
-        let network = if plan.grants.is_empty() { None } else { Some(broker::start(&plan).await?) };
+        let (network, connections) = if plan.grants.is_empty() && plan.connect_fds.is_empty() {
+            (None, Vec::new())
+        } else {
+            let started = broker::start(&plan).await?;
+            (started.handle, started.connections)
+        };
         let spec = GuestSpec {
             args: plan.arguments.clone(),
             env: plan.environment.clone(),
@@ -42,8 +49,8 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             network,
             application: Some(plan.service.clone()),
             max_sockets: wasi::MAX_SOCKETS,
-            listeners: Vec::new(),
-            connections: Vec::new(),
+            listeners: open_fds::listeners(&plan),
+            connections,
             report: Arc::new(Hints::default()),
         };
         program.run(spec).await.map_err(Fault::cannot_run)

@@ -148,7 +148,8 @@ impl Handle {
         self.resolve_labels(&name::labels(host)?).await
     }
 
-    /// The addresses of the `server_hostname` in these out-labels, best first.
+    /// The addresses of the `server_hostname` in these out-labels, best first. None if it is one word in a network other
+    /// than `outside`, and the name of a service there: that is reached by its name.
     ///
     /// # Errors
     /// See [`RequestError`].

@@ -4,7 +4,10 @@
 //! the name up itself, keeps the addresses where the name may lead ([`AddressScope`]), and dials those very addresses.
 //! There is no second lookup that could say something else (DNS rebinding).
 //!
-//! It dials TCP only, never listens, and knows nothing of handles, grants or the other edges.
+//! A dial for UDP is a socket with the kernel's own address and port, connected to where the datagrams go: it hears that peer
+//! alone. Nothing is sent by that, so of a name the first address counts to which a route leads.
+//!
+//! An egress never listens, and knows nothing of handles, grants or the other edges.
 
 mod dial;
 mod race;
@@ -86,27 +89,49 @@ async fn dial(
     scope: &AddressScope,
     attempt_delay: Duration,
 ) -> Result<(Labels, OwnedFd), Failure> {
-    let Destination { host, port } = Destination::of(labels)?;
+    let Destination { transport, host, port } = Destination::of(labels)?;
     let addresses = match host {
         Host::Address(address) => vec![address],
         Host::Name(name) => permitted(&names.lookup(name).await?, scope)?,
     };
-    let attempts = race::interleave(&addresses).into_iter().map(|address| async move {
-        let address = SocketAddr::new(address, port);
-        let socket = dial::connect_ambient(address).await?;
-        Ok((address, socket))
-    });
-    match race::race(attempts, attempt_delay).await {
+    let addresses = race::interleave(&addresses).into_iter().map(|address| SocketAddr::new(address, port));
+    let dialled = match transport {
+        Transport::Tcp => {
+            let attempts = addresses.map(|address| async move { Ok((address, dial::connect_ambient(address).await?)) });
+            race::race(attempts, attempt_delay).await
+        }
+        Transport::Udp => first_route(addresses),
+    };
+    match dialled {
         Ok((address, socket)) => Ok((labels_of(address)?, socket)),
         Err(refusals) => Err(dial::most_telling(refusals).into()),
     }
 }
 
+/// A socket to the first address to which there is a route.
+fn first_route(addresses: impl Iterator<Item = SocketAddr>) -> Result<(SocketAddr, OwnedFd), Vec<Refusal>> {
+    let mut refusals = Vec::new();
+    for address in addresses {
+        match dial::connect_datagrams_ambient(address) {
+            Ok(socket) => return Ok((address, socket)),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    Err(refusals)
+}
+
 /// What a call asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Destination<'labels> {
+    transport: Transport,
     host: Host<'labels>,
     port: u16,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Transport {
+    Tcp,
+    Udp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,9 +147,11 @@ impl<'labels> Destination<'labels> {
     /// # Errors
     /// [`Refusal::Label`] with the key of the label that is missing or asks for what an egress does not do.
     fn of(labels: &'labels Labels) -> Result<Self, Refusal> {
-        if labels.get(keys::TRANSPORT) != Some("tcp") {
-            return Err(refused_label(keys::TRANSPORT));
-        }
+        let transport = match labels.get(keys::TRANSPORT) {
+            Some("tcp") => Transport::Tcp,
+            Some("udp") => Transport::Udp,
+            _ => return Err(refused_label(keys::TRANSPORT)),
+        };
         if labels.get(keys::NETWORK).is_some_and(|network| network != keys::OUTSIDE) {
             return Err(refused_label(keys::NETWORK));
         }
@@ -137,7 +164,7 @@ impl<'labels> Destination<'labels> {
                 Host::Address(parsed_address.ok_or_else(|| refused_label(keys::SERVER_ADDRESS))?)
             }
         };
-        Ok(Self { host, port })
+        Ok(Self { transport, host, port })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Every flag and argument of `cord`, once: this feeds the parser, the help and its errors.
 
+use crate::connect_fd::ConnectFd;
 use crate::plan::{ParseVolumeError, Volume};
 use crate::publish::Publish;
 use crate::quantity;
@@ -68,6 +69,12 @@ pub struct RunFlags {
     /// What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
     #[arg(short, long, value_name = "[ADDR:]PORT:GUESTPORT[/udp]", long_help = PUBLISH_HELP)]
     pub publish: Vec<Publish>,
+    /// A module of preview 1 finds a listening socket open for each --publish, as from systemd
+    #[arg(long, requires = "publish", long_help = LISTEN_FDS_HELP)]
+    pub listen_fds: bool,
+    /// A module of preview 1 finds a connection to TARGET open (can be given more than once)
+    #[arg(long, value_name = "NAME=TARGET", long_help = CONNECT_FD_HELP)]
+    pub connect_fd: Vec<ConnectFd>,
     /// The guest sees folder HOST of this machine as GUEST (add :ro to forbid writing)
     #[arg(short, long = "volume", value_name = "HOST:GUEST[:ro]", value_parser = parse_volume)]
     pub volumes: Vec<Volume>,
@@ -107,6 +114,18 @@ What reaches PORT of this machine reaches GUESTPORT of the guest (can be given m
 8080:80, 0.0.0.0:8080:80, [::1]:8080:80, 5353:53/udp. Without an address it is 127.0.0.1: nobody outside this machine \
 reaches it. Port 0 lets the system pick one, and standard error says which.";
 
+const LISTEN_FDS_HELP: &str = "\
+A module of preview 1 finds a listening socket open for each --publish, as from systemd
+
+Its number is the first behind the volumes: 3 without any. LISTEN_FDS says how many there are, LISTEN_FDNAMES what they \
+are called: tcp-80 or udp-53, by the guest's port.";
+
+const CONNECT_FD_HELP: &str = "\
+A module of preview 1 finds a connection to TARGET open (can be given more than once)
+
+db=127.0.0.1:5432 or web=example.com:80. It is made before the guest starts and counted in LISTEN_FDS, behind the \
+listening sockets; the guest may not connect there again.";
+
 const RUN_HELP: &str = "\
 Examples:
   cord run hello.wasm
@@ -118,7 +137,7 @@ Examples:
 #[derive(Debug, Args)]
 pub struct BrokerFlags {
     /// The guest's service
-    #[arg(long)]
+    #[arg(long, default_value = "guest")]
     pub service: String,
     /// As for `cord run`
     #[arg(long)]

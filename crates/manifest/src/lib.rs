@@ -5,12 +5,14 @@
 //! environment) is asked of the caller.
 #![forbid(unsafe_code)]
 
+pub mod connect_fd;
 pub mod flags;
 pub mod plan;
 pub mod publish;
 mod quantity;
 pub mod target;
 
+pub use connect_fd::{ConnectFd, ParseConnectFdError};
 pub use flags::{Command, Typed};
 pub use plan::{Outside, PlanError, RunPlan, Volume, service_labels};
 pub use publish::{ParsePublishError, Publish, Transport};

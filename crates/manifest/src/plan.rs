@@ -1,9 +1,11 @@
 //! What the flags of `cord run` mean.
 
+use crate::connect_fd::ConnectFd;
 use crate::flags::RunFlags;
-use crate::publish::Publish;
+use crate::publish::{Publish, Transport};
 use capability::{Grant, LabelError, Labels, MAX_GRANTS_PER_LAYER, Rights, keys};
 use std::io;
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -72,6 +74,10 @@ pub struct RunPlan {
     pub timeout: Option<Duration>,
     /// Where it is reached from outside.
     pub publish: Vec<Publish>,
+    /// The ports that it finds open when it starts: the guest's, each once.
+    pub listen_fds: Vec<(Transport, NonZeroU16)>,
+    /// The connections that it finds open. They are no grants.
+    pub connect_fds: Vec<ConnectFd>,
     /// Where it may connect to, and what it may serve. Empty: nothing, and no broker is started.
     pub grants: Vec<Grant>,
     /// What the guest is called in its labels: its file's name without the ending.
@@ -150,6 +156,8 @@ impl RunPlan {
             workdir: flags.workdir,
             memory_bytes: flags.memory,
             timeout: flags.timeout,
+            listen_fds: if flags.listen_fds { guest_ports(&flags.publish) } else { Vec::new() },
+            connect_fds: flags.connect_fd,
             publish: flags.publish,
             grants,
             service,
@@ -161,6 +169,17 @@ impl RunPlan {
     pub fn rights(&self) -> Rights {
         self.grants.iter().map(Grant::right).collect()
     }
+}
+
+/// The ports of the guest, in the order typed. One that is published at several places is still one.
+fn guest_ports(publish: &[Publish]) -> Vec<(Transport, NonZeroU16)> {
+    let mut ports = Vec::new();
+    for port in publish.iter().map(|publish| (publish.transport, publish.guest_port)) {
+        if !ports.contains(&port) {
+            ports.push(port);
+        }
+    }
+    ports
 }
 
 fn service_of(guest: &Path) -> String {
@@ -293,6 +312,20 @@ mod tests {
     }
 
     #[test]
+    fn sockets_that_are_found_open_are_the_published_ones_and_no_grants() {
+        let open =
+            plan("-p 8080:80 -p 5353:53/udp -p [::1]:8080:80 --listen-fds --connect-fd db=127.0.0.1:5432 a.wasm");
+        let open = open.unwrap();
+        let ports: Vec<(Transport, u16)> = open.listen_fds.iter().map(|(kind, port)| (*kind, port.get())).collect();
+        assert_eq!(ports, [(Transport::Tcp, 80), (Transport::Udp, 53)]);
+        assert_eq!(open.connect_fds.len(), 1);
+        assert_eq!(open.rights(), Rights::only(Right::ServerStart));
+        assert!(plan("-p 8080:80 a.wasm").unwrap().listen_fds.is_empty());
+        let alone = plan("--connect-fd db=127.0.0.1:5432 a.wasm").unwrap();
+        assert!(alone.grants.is_empty() && alone.rights().is_empty());
+    }
+
+    #[test]
     fn a_service_is_called_by_its_file() {
         for (file, service, labels) in [
             ("app.wasm", "app", "network=app server_hostname=app"),
@@ -325,6 +358,10 @@ mod tests {
                 "\"=x\" is no variable; write --env NAME=VALUE, or --env NAME to pass on one of this environment",
             ),
             ("-v a:/x -v b:/x app.wasm", "two volumes are called /x in the guest"),
+            (
+                "--listen-fds app.wasm",
+                "the following required arguments were not provided: --publish <[ADDR:]PORT:GUESTPORT[/udp]>",
+            ),
             ("-p 8080:80 -p 127.0.0.1:8080:81 app.wasm", "127.0.0.1:8080/tcp is published twice"),
             (
                 "-p 8080 app.wasm",

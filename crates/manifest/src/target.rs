@@ -1,7 +1,7 @@
 //! `--connect TARGET`: what was typed, and the grants it means.
 
 use capability::{
-    Cidr, Grant, LabelError, ParseCidrError, ParsePortRangeError, Pattern, PortRange, Right, Suffix, keys,
+    Cidr, Grant, LabelError, Labels, ParseCidrError, ParsePortRangeError, Pattern, PortRange, Right, Suffix, keys,
 };
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -147,6 +147,30 @@ impl ConnectTarget {
                 by_name(Pattern::exact("localhost")?)?.marked_private(),
             ]),
         }
+    }
+
+    /// Whether it is for streams.
+    pub(crate) fn is_stream(&self) -> bool {
+        self.transport == "tcp"
+    }
+
+    /// The labels of a request for it. `None`: it can be more than one place.
+    pub(crate) fn request(&self) -> Option<Result<Labels, LabelError>> {
+        let (key, value) = match &self.host {
+            Host::Addresses(range) if *range == Cidr::of(range.network()) => {
+                (keys::SERVER_ADDRESS, range.network().to_string())
+            }
+            Host::Localhost => (keys::SERVER_HOSTNAME, "localhost".to_owned()),
+            Host::Name(name) => (keys::SERVER_HOSTNAME, name.clone()),
+            Host::Addresses(_) | Host::Anything | Host::NamesBelow(_) => return None,
+        };
+        let port = (self.ports.first() == self.ports.last()).then(|| self.ports.first().to_string())?;
+        Some(Labels::try_from_pairs([
+            (keys::NETWORK, keys::OUTSIDE),
+            (keys::TRANSPORT, self.transport),
+            (keys::SERVER_PORT, &port),
+            (key, &value),
+        ]))
     }
 
     fn grant(&self, key: &str, pattern: Pattern) -> Result<Grant, LabelError> {

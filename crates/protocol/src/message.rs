@@ -46,7 +46,8 @@ pub enum RequestBody {
     List(Labels),
     /// The decisions that do not contradict these labels, from now on. Out-labels.
     Watch(Labels),
-    /// The addresses of the `server_hostname` in these out-labels.
+    /// The addresses of the `server_hostname` in these out-labels; or, for one word in a network other than `outside`,
+    /// whether there is such a service.
     Resolve(Labels),
 }
 
@@ -97,7 +98,7 @@ pub enum ResponseBody {
     },
     /// The channel of [`Decision`]s (1 descriptor).
     Watching,
-    /// The addresses of the host name, best first.
+    /// The addresses of the host name, best first. None: it is the name of a service, and reached by that.
     Addresses(Vec<IpAddr>),
     /// It failed.
     Failed(Failure),

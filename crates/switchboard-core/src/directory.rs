@@ -8,6 +8,7 @@
 mod index;
 mod key_set;
 mod orders;
+mod services;
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -15,6 +16,7 @@ use capability::{LabelKey, Labels, LimitKind, Permit, Refusal, right};
 use core::time::Duration;
 use index::{Best, GroupId, Index, TooManyOrders};
 use protocol::message::{TargetInfo, TargetKind};
+use services::Services;
 
 /// Tied groups that are compared to find the keys that would decide between them: enough to say something useful, few
 /// enough that a request which matches everything costs no more than another.
@@ -39,6 +41,8 @@ pub struct Directory {
     servers: Index,
     egresses: Index,
     resolvers: Index,
+    /// Those of the servers.
+    services: Services,
     targets: BTreeMap<TargetId, (TargetKind, GroupId)>,
     next: u64,
 }
@@ -113,6 +117,7 @@ impl Directory {
             servers: Index::new(),
             egresses: Index::new(),
             resolvers: Index::new(),
+            services: Services::new(),
             targets: BTreeMap::new(),
             next: 0,
         }
@@ -131,12 +136,20 @@ impl Directory {
         self.next += 1;
         let (group, number) = self.index_mut(R::KIND).insert(permit.labels(), target);
         self.targets.insert(target, (R::KIND, group));
+        if R::KIND == TargetKind::Server {
+            self.services.add(permit.labels());
+        }
         (target, KeySetId { kind: R::KIND, number })
     }
 
     /// Takes a target out, and says which key set went with it, if it was the last with those keys.
     pub fn remove(&mut self, target: TargetId) -> Option<KeySetId> {
         let (kind, group) = self.targets.remove(&target)?;
+        if kind == TargetKind::Server
+            && let Some(row) = self.servers.group(group)
+        {
+            self.services.remove(&row.labels);
+        }
         let number = self.index_mut(kind).remove(group, target)?;
         Some(KeySetId { kind, number })
     }
@@ -160,6 +173,12 @@ impl Directory {
     /// As [`Directory::connect`].
     pub fn push(&mut self, permit: &Permit<right::IngressConnect>, now: Duration) -> Result<Choice, Refusal> {
         self.choose(&[TargetKind::Server], permit.labels(), now)
+    }
+
+    /// Whether a server is registered for the service that a lookup names: one of the same network and host name.
+    #[must_use]
+    pub fn has_service(&self, permit: &Permit<right::Lookup>) -> bool {
+        self.services.have(permit.labels())
     }
 
     /// The resolver of a lookup.

@@ -11,7 +11,7 @@ use wasmtime_wasi::{p2, p3};
 use crate::exit::{Exit, RunError};
 use crate::guest::GuestSpec;
 use crate::imports::{self, Line};
-use crate::linkers::{LinkError, Linkers};
+use crate::linkers::{LinkError, Linkers, MODULE_NAMES};
 use crate::p1::{self, Preview1};
 use crate::sockets::Network;
 use crate::state::{ComponentState, ModuleState};
@@ -21,6 +21,9 @@ const RUN: &str = "wasi:cli/run";
 
 /// The function of a command module.
 const START: &str = "_start";
+
+/// The name under which modules import preview 0, whose descriptors are files only.
+const PREVIEW_0: &str = MODULE_NAMES[0];
 
 /// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
 const MEMORY_MINIMUM: &str = "memory minimum size";
@@ -52,6 +55,15 @@ impl Program {
         Ok(Program { engine: linkers.engine().clone(), kind })
     }
 
+    /// Whether a guest can find sockets open when it starts: a module of preview 1 can.
+    #[must_use]
+    pub fn takes_descriptors(&self) -> bool {
+        match &self.kind {
+            Kind::Module(pre) => !pre.module().imports().any(|import| import.module() == PREVIEW_0),
+            Kind::Wasi02(_) | Kind::Wasi03(_) => false,
+        }
+    }
+
     /// Runs one instance until it ends or its deadline comes. Must be called inside a tokio runtime with time and I/O.
     ///
     /// # Errors
@@ -65,6 +77,9 @@ impl Program {
     }
 
     async fn run_to_end(&self, spec: GuestSpec) -> Result<Exit, RunError> {
+        if !self.takes_descriptors() && !(spec.listeners.is_empty() && spec.connections.is_empty()) {
+            return Err(RunError::NoDescriptors);
+        }
         let exit = match &self.kind {
             Kind::Module(pre) => self.run_module(pre, spec).await,
             Kind::Wasi02(pre) => self.run_0_2(pre, spec).await,

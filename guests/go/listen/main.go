@@ -29,12 +29,13 @@ func main() {
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	var listening sync.WaitGroup
 	for number := 0; number < given; number++ {
-		listener, err := net.FileListener(os.NewFile(uintptr(first+number), names[number]))
+		name := names[number]
+		listener, err := net.FileListener(os.NewFile(uintptr(first+number), name))
 		check(err)
 		listening.Add(1)
 		go func() {
 			defer listening.Done()
-			serve(listener, names[number], count)
+			serve(listener, name, count)
 		}()
 	}
 	listening.Wait()

@@ -1,7 +1,7 @@
 //! `tcp-echo HOST PORT`: a TCP server that sends everything back, to as many clients at once as come.
 //!
-//! Prints `listening on HOST:PORT` when clients may come. Each client is a task of its own; an end of its stream is
-//! answered with an end of ours.
+//! Prints `listening on HOST:PORT` when clients may come, and `REMOTE is at LOCAL` for each that does. Each client is a
+//! task of its own; an end of its stream is answered with an end of ours.
 
 use p3_guests::{Connection, arguments, fail, family, parse, plain, wire};
 use wasip3::exports::cli::run::Guest;
@@ -26,6 +26,9 @@ impl Guest for Echo {
         };
         println!("listening on {}", plain(socket.get_local_address().expect("a bound socket")));
         while let Some(client) = clients.next().await {
+            if let (Ok(remote), Ok(local)) = (client.get_remote_address(), client.get_local_address()) {
+                println!("{} is at {}", plain(remote), plain(local));
+            }
             drop(spawn_local(serve(client)));
         }
         fail("tcp-echo: the stream of clients ended")

@@ -15,6 +15,9 @@
 //! | `net_tour` | the network of one guest, compared with wasmtime where that is installed |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
+//! | `p3_published` | servers on WASI 0.3 behind `cord run -p` |
+//! | `preview1` | the sockets of preview 1, and WasmEdge's calls on them |
+//! | `preview1_open` | sockets that a guest of preview 1 finds open |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -43,7 +46,10 @@ mod lookups;
 mod many;
 mod names;
 mod net_tour;
+mod p3_published;
 mod p3_sockets;
+mod preview1;
+mod preview1_open;
 mod published;
 mod published_udp;
 mod refusals;

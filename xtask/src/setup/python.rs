@@ -37,14 +37,13 @@ pub(super) fn set_up(environment: &Environment, debian: &Debian) -> Result<Pytho
         return Ok(Python { interpreter, packages, identity });
     }
     let interpreter = interpreter_with_pip(environment, debian)?;
+    let python = Python { interpreter, packages, identity };
     step("fetch componentize-py for Python guests", || {
-        let mut pip = Command::new(&interpreter);
-        pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(&packages).arg(BUILDER);
-        run_quietly(&mut pip, &debian.log("pip"))
+        run_quietly(&mut python.install(BUILDER, &python.packages), &debian.log("pip"))
     })?;
-    complete(&chosen, &interpreter.display().to_string())?;
-    complete(&stamp, &identity)?;
-    Ok(Python { interpreter, packages, identity })
+    complete(&chosen, &python.interpreter.display().to_string())?;
+    complete(&stamp, &python.identity)?;
+    Ok(python)
 }
 
 fn interpreter_with_pip(environment: &Environment, debian: &Debian) -> Result<PathBuf> {
@@ -60,6 +59,13 @@ fn interpreter_with_pip(environment: &Environment, debian: &Debian) -> Result<Pa
 }
 
 impl Python {
+    /// The command that unpacks a Python package into a folder of its own.
+    pub(super) fn install(&self, package: &str, folder: &Path) -> Command {
+        let mut pip = Command::new(&self.interpreter);
+        pip.args(["-m", "pip", "install", "--quiet", "--upgrade", "--target"]).arg(folder).arg(package);
+        pip
+    }
+
     /// The command that builds the component of a module in `sources`, which must be writable.
     pub(crate) fn componentize(&self, sources: &Path, wit: &Path, world: &str, module: &str, output: &Path) -> Command {
         let mut command = Command::new(&self.interpreter);

@@ -4,8 +4,9 @@
 
 use capability::{LimitKind, Refusal, UnreachableCause};
 use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use tokio::net::TcpStream;
 
@@ -41,10 +42,42 @@ async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
     Ok(stream.into_std()?.into())
 }
 
+/// Makes a UDP socket and connects it to `address`: it sends there and hears from there alone. Nothing is sent yet.
+///
+/// # Authority
+/// As [`connect_ambient`].
+///
+/// # Errors
+/// See [`refusal_of`]: that no route leads there, for the most part. Whether anybody listens only datagrams show.
+pub(crate) fn connect_datagrams_ambient(address: SocketAddr) -> Result<OwnedFd, Refusal> {
+    if !is_one_host(address.ip()) {
+        return Err(Refusal::Unreachable { cause: UnreachableCause::AddressNotAvailable });
+    }
+    let connected = connect_datagrams(address);
+    if let Err(error) = &connected {
+        tracing::debug!(%address, %error, "connect failed");
+    }
+    connected.map_err(|error| refusal_of(&error))
+}
+
+fn connect_datagrams(address: SocketAddr) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
+    rustix::net::connect(&socket, &address)?;
+    if rustix::net::getsockname(&socket)? == address.into() {
+        // Nobody is there, as the kernel chose the port dialled for our own: whatever is sent would come back.
+        return Err(io::ErrorKind::ConnectionRefused.into());
+    }
+    Ok(socket)
+}
+
 /// Whether an address stands for itself. Linux takes the unspecified address for loopback: a grant for `0.0.0.0` would
-/// be a grant for something else. An IPv4 address inside IPv6 is a second spelling of the address that was judged.
+/// be a grant for something else. An IPv4 address inside IPv6 is a second spelling of the address that was judged. The
+/// broadcast addresses of networks look like any other; the kernel refuses them to a socket that did not ask for more.
 fn is_one_host(address: IpAddr) -> bool {
-    !address.is_unspecified() && !address.is_multicast() && address.to_canonical() == address
+    let is_broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    !address.is_unspecified() && !address.is_multicast() && !is_broadcast && address.to_canonical() == address
 }
 
 /// What a failed connect says: the other end is out of reach, or this process is out of descriptors.

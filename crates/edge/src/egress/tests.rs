@@ -7,7 +7,7 @@ use crate::testing::{
 use capability::{Cidr, LimitKind};
 use protocol::message::{CallId, ReplyBody};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::time::Instant;
@@ -252,7 +252,7 @@ fn a_call_that_an_egress_cannot_do_is_refused_and_the_label_named() {
     let address = (keys::SERVER_ADDRESS, "127.0.0.1");
     for (pairs, key) in [
         (vec![port, address], keys::TRANSPORT),
-        (vec![(keys::TRANSPORT, "udp"), port, address], keys::TRANSPORT),
+        (vec![(keys::TRANSPORT, "udp"), port], keys::SERVER_ADDRESS),
         (vec![tcp, port, address, (keys::NETWORK, "shop")], keys::NETWORK),
         (vec![tcp, address], keys::SERVER_PORT),
         (vec![tcp, port], keys::SERVER_ADDRESS),
@@ -260,6 +260,79 @@ fn a_call_that_an_egress_cannot_do_is_refused_and_the_label_named() {
         let keys = vec![LabelKey::new(key).expect("a key")];
         assert_eq!(Destination::of(&labels(&pairs)), Err(Refusal::Label { keys }), "{pairs:?}");
     }
+}
+
+/// The same call, for datagrams.
+fn for_datagrams(call: Call) -> Call {
+    let Call::Dial { id, labels, scope } = call else { panic!("{call:?} is no dial") };
+    let mut labels = labels.without(keys::TRANSPORT);
+    labels.insert(keys::TRANSPORT, "udp").expect("a label");
+    Call::Dial { id, labels, scope }
+}
+
+/// A socket that nobody is connected to, and where it is.
+fn hear(address: &str) -> (UdpSocket, SocketAddr) {
+    let socket = UdpSocket::bind((address, 0)).expect("loopback has room");
+    let address = socket.local_addr().expect("it is bound");
+    (socket, address)
+}
+
+fn assert_leads_to(dialled: TcpStream, listening: &UdpSocket) {
+    let here = UdpSocket::from(OwnedFd::from(dialled));
+    here.send(b"hello").expect("loopback carries it");
+    let mut heard = [0; 9];
+    let (length, from) = listening.recv_from(&mut heard).expect("it arrives");
+    assert_eq!((&heard[..length], Some(from)), (b"hello".as_slice(), here.local_addr().ok()));
+}
+
+#[test]
+fn datagrams_go_to_an_address_of_either_family() {
+    alone(async {
+        during(nobody(), EgressLimits::default(), async |far| {
+            for loopback in ["127.0.0.1", "::1"] {
+                let (listening, address) = hear(loopback);
+                let (labels, socket) = dialled(far, &for_datagrams(by_address(1, address))).await;
+                assert_eq!(labels, address_labels(address));
+                assert_leads_to(socket, &listening);
+            }
+        })
+        .await;
+    });
+}
+
+#[test]
+fn datagrams_go_by_name_to_the_first_address_with_a_route() {
+    alone(async {
+        let (listening, address) = hear("127.0.0.1");
+        let answers = names(&[("a.example", &["224.0.0.1", "127.0.0.1"]), ("b.example", &["127.0.0.1"])]);
+        during(answers, EgressLimits::default(), async |far| {
+            let call = |name, scope| for_datagrams(by_name(1, name, address.port(), scope));
+            let granted = only(&["224.0.0.0/4", "127.0.0.0/8"]);
+            let (labels, socket) = dialled(far, &call("a.example", granted)).await;
+            assert_eq!(labels, address_labels(address));
+            assert_leads_to(socket, &listening);
+            // A name may lead no further by datagrams than by streams.
+            let refusal = refused(far, &call("b.example", only(&[]))).await;
+            assert_eq!(refusal, Refusal::PrivateName { address: ip("127.0.0.1") });
+            let refusal = refused(far, &call("gone.example", AddressScope::default())).await;
+            assert_eq!(refusal, unreachable(UnreachableCause::NameNotFound));
+        })
+        .await;
+    });
+}
+
+#[test]
+fn datagrams_do_not_go_where_no_one_host_is() {
+    alone(async {
+        during(nobody(), EgressLimits::default(), async |far| {
+            for address in ["0.0.0.0", "::", "224.0.0.1", "ff02::1", "255.255.255.255"] {
+                let call = for_datagrams(by_address(1, SocketAddr::new(ip(address), 53)));
+                let refusal = refused(far, &call).await;
+                assert_eq!(refusal, unreachable(UnreachableCause::AddressNotAvailable), "{address}");
+            }
+        })
+        .await;
+    });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use capability::{Capability, Constraint, Labels, LimitKind, Refusal, keys, right};
 use core::time::Duration;
-use protocol::message::{RequestBody, RequestId, TargetKind};
+use protocol::message::{RequestBody, RequestId, ResponseBody, TargetKind};
 
 /// A request while it begins.
 pub(super) struct Beginning<'a> {
@@ -24,6 +24,14 @@ pub(super) struct Beginning<'a> {
     pub(super) asked: Asked,
     /// Nothing is added before the request can no longer be refused.
     pub(super) effects: &'a mut Vec<Effect>,
+}
+
+/// What came of the beginning of a request.
+enum Begun {
+    /// It waits.
+    Waits(Waiting),
+    /// It needs nobody else: this is the answer.
+    Answered(ResponseBody),
 }
 
 impl Switchboard {
@@ -64,7 +72,12 @@ impl Switchboard {
         let begun = self.begin(&mut beginning, body);
         let Beginning { asked, effects, .. } = beginning;
         match begun {
-            Ok(waiting) => self.keep(handle, id, InFlight { asked, waiting }),
+            Ok(Begun::Waits(waiting)) => self.keep(handle, id, InFlight { asked, waiting }),
+            Ok(Begun::Answered(body)) => {
+                self.end(handle);
+                effects.push(Effect::Answer { handle, id, body });
+                self.decided(asked, None, now, effects);
+            }
             Err(refusal) => self.fail(handle, id, asked, refusal.into(), now, effects),
         }
     }
@@ -79,21 +92,22 @@ impl Switchboard {
         }
     }
 
-    fn begin(&mut self, request: &mut Beginning<'_>, body: RequestBody) -> Result<Waiting, Refusal> {
-        match body {
+    fn begin(&mut self, request: &mut Beginning<'_>, body: RequestBody) -> Result<Begun, Refusal> {
+        let waiting = match body {
             RequestBody::Constrain(constraint) => self.constrain(request, &constraint),
             RequestBody::ClientConnect(labels) => self.client_connect(request, &labels),
             RequestBody::IngressConnect { labels, datagrams } => self.ingress_connect(request, &labels, datagrams),
             RequestBody::ServerStart(labels) => self.start::<right::ServerStart>(request, &labels),
             RequestBody::EgressStart(labels) => self.start::<right::EgressStart>(request, &labels),
             RequestBody::ResolverStart(labels) => self.start::<right::ResolverStart>(request, &labels),
-            RequestBody::Resolve(labels) => self.resolve(request, &labels),
+            RequestBody::Resolve(labels) => return self.resolve(request, &labels),
             RequestBody::List(labels) => {
                 let permit = request.capability.permit::<right::List>(&labels)?;
                 Ok(self.page(request.handle, request.id, permit, Cursor::start(), request.effects))
             }
             RequestBody::Watch(labels) => self.watch(request, &labels),
-        }
+        };
+        waiting.map(Begun::Waits)
     }
 
     fn constrain(&mut self, request: &mut Beginning<'_>, constraint: &Constraint) -> Result<Waiting, Refusal> {
@@ -154,14 +168,21 @@ impl Switchboard {
         Ok(Waiting::HandOver)
     }
 
-    fn resolve(&mut self, request: &mut Beginning<'_>, labels: &Labels) -> Result<Waiting, Refusal> {
+    fn resolve(&mut self, request: &mut Beginning<'_>, labels: &Labels) -> Result<Begun, Refusal> {
         let permit = request.capability.permit_lookup(labels)?;
+        if is_service(permit.labels()) {
+            // Nobody else is asked: such a name means nothing outside, and says too much there.
+            return match self.directory.has_service(&permit) {
+                true => Ok(Begun::Answered(ResponseBody::Addresses(Vec::new()))),
+                false => Err(Refusal::NotFound),
+            };
+        }
         let chosen = self.directory.lookup(&permit, request.now);
         let Choice { target, in_labels, .. } =
             chosen.map_err(|refusal| without_keys_unless_listed(refusal, &request.capability, labels))?;
         request.asked.to = in_labels;
         let union = permit.labels().merge(&request.asked.to)?;
-        self.call(request, target, union, CallKind::Lookup)
+        self.call(request, target, union, CallKind::Lookup).map(Begun::Waits)
     }
 
     fn watch(&mut self, request: &mut Beginning<'_>, labels: &Labels) -> Result<Waiting, Refusal> {
@@ -173,6 +194,12 @@ impl Switchboard {
         request.effects.push(Effect::NewWatch { handle: request.handle, id: request.id, new });
         Ok(Waiting::Made(Made::Watch(new)))
     }
+}
+
+/// Whether a host name is that of a service (rule 7): one word, in the network of an application.
+fn is_service(labels: &Labels) -> bool {
+    let is_one_word = labels.get(keys::SERVER_HOSTNAME).is_some_and(|name| !name.contains('.'));
+    is_one_word && labels.get(keys::NETWORK).is_some_and(|network| network != keys::OUTSIDE)
 }
 
 fn join(request: &mut Beginning<'_>, target: TargetId, labels: Labels) -> Waiting {

@@ -3,9 +3,9 @@
 use crate::desk::{Desk, labels};
 use capability::{Constraint, Grant, LabelKey, Pattern, Refusal, Right, Rights};
 use core::time::Duration;
-use protocol::message::{Call, Decision, Failure, RequestBody, TargetKind};
+use protocol::message::{Call, Decision, Failure, RequestBody, ResponseBody, TargetKind};
 use std::collections::BTreeMap;
-use switchboard_core::{Effect, Event, Limits, TargetId};
+use switchboard_core::{Effect, Event, HandleId, Limits, TargetId};
 
 fn ambiguous(keys: &[&str]) -> Refusal {
     let keys = keys.iter().map(|key| LabelKey::new(key).unwrap()).collect();
@@ -161,6 +161,74 @@ fn only_a_resolver_is_asked_for_addresses() {
         panic!("no lookup");
     };
     assert_eq!((target, labels), (resolver, name));
+}
+
+/// What a lookup comes to: `Ok(None)` if nobody is asked and no address is the answer, or the resolver.
+fn lookup(desk: &mut Desk, handle: HandleId, name: &str) -> Result<Option<TargetId>, Refusal> {
+    match desk.ask(handle, RequestBody::Resolve(labels(name)))? {
+        Effect::Answer { body: ResponseBody::Addresses(addresses), .. } if addresses.is_empty() => Ok(None),
+        Effect::Call { target, call: Call::Lookup { .. } } => Ok(Some(target)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_switchboard_answers_for_services_itself() {
+    let mut desk = Desk::new();
+    let root = desk.root();
+    let resolver = desk.resolver(root, "network=outside");
+    // Even a resolver of the application is not asked, and neither is an egress a service.
+    desk.resolver(root, "network=shop");
+    desk.egress(root, "network=shop server_hostname=db");
+    let db = "network=shop server_hostname=db";
+    assert_eq!(lookup(&mut desk, root, db), Err(Refusal::NotFound));
+    let tcp = desk.server(root, "network=shop server_hostname=db transport=tcp server_port=5432");
+    let udp = desk.server(root, "network=shop server_hostname=db transport=udp server_port=5432");
+    let replica = desk.server(root, "network=shop server_hostname=db transport=udp server_port=5432");
+    desk.server(root, "network=shop transport=tcp server_port=80");
+    assert_eq!(lookup(&mut desk, root, db), Ok(None));
+    for (name, expected) in [
+        ("network=shop server_hostname=web", Err(Refusal::NotFound)),
+        ("network=mall server_hostname=db", Err(Refusal::NotFound)),
+        // A name in no network could be anywhere.
+        ("server_hostname=db", Err(Refusal::NotFound)),
+        ("network=outside server_hostname=db", Ok(Some(resolver))),
+        ("network=outside server_hostname=db.example", Ok(Some(resolver))),
+    ] {
+        assert_eq!(lookup(&mut desk, root, name), expected, "{name}");
+    }
+    // It is there as long as one of its servers is.
+    for (gone, expected) in [(udp, Ok(None)), (tcp, Ok(None)), (replica, Err(Refusal::NotFound))] {
+        desk.event(Event::TargetClosed(gone));
+        assert_eq!(lookup(&mut desk, root, db), expected);
+    }
+}
+
+#[test]
+fn a_service_is_looked_up_by_who_may_connect_to_it() {
+    let mut desk = Desk::new();
+    let root = desk.root();
+    desk.server(root, "network=shop server_hostname=db transport=tcp server_port=5432");
+    let grant = Grant::new(Right::ClientConnect)
+        .with("network", Pattern::exact("shop").unwrap())
+        .and_then(|grant| grant.with("server_hostname", Pattern::exact("web").unwrap()))
+        .and_then(|grant| grant.with("server_port", Pattern::Any))
+        .and_then(|grant| grant.with("transport", Pattern::Any))
+        .unwrap();
+    let connect = Rights::only(Right::ClientConnect);
+    let guest = Constraint { rights: connect, grants: Some(vec![grant]), ..Constraint::default() };
+    let guest = desk.constrain(root, guest).unwrap();
+    // Not granted, whether it is there or not; granted, and not there.
+    for (name, expected) in [("db", Refusal::Grant), ("other", Refusal::Grant), ("web", Refusal::NotFound)] {
+        let name = format!("network=shop server_hostname={name}");
+        assert_eq!(lookup(&mut desk, guest, &name), Err(expected), "{name}");
+    }
+    desk.server(root, "network=shop server_hostname=web transport=tcp server_port=80");
+    assert_eq!(lookup(&mut desk, guest, "network=shop server_hostname=web"), Ok(None));
+    let rights = Rights::only(Right::ServerStart);
+    let server = desk.constrain(root, Constraint { rights, ..Constraint::default() }).unwrap();
+    let right = Right::ClientConnect;
+    assert_eq!(lookup(&mut desk, server, "network=shop server_hostname=web"), Err(Refusal::Right { right }));
 }
 
 #[test]

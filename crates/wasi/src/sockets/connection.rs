@@ -1,13 +1,15 @@
-//! A connected stream socket and its two halves, as guests read and write them.
+//! A connected stream socket and its two halves, as guests read and write them: [`reader`] and [`writer`].
 //!
 //! Reading goes straight to the kernel. So does writing; what the kernel does not take is kept, at most one write's
 //! worth, and a task hands it over. Until then the stream takes nothing more. A write half that is closed or dropped
 //! sends what is left first and the end of the stream after it, as a kernel does for a process that exits.
 
-use std::future::poll_fn;
+mod reader;
+mod writer;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
@@ -17,11 +19,13 @@ use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
-use wasmtime_wasi_io::poll::Pollable;
-use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError, StreamResult};
+use wasmtime_wasi_io::streams::StreamError;
 
-use crate::sockets::fault::Fault;
+use crate::sockets::network::Slot;
 use crate::sockets::pending::Tasks;
+
+pub(crate) use reader::Reader;
+pub(crate) use writer::Writer;
 
 /// The most that is read or written at once.
 const MAX_CHUNK_BYTES: usize = 64 * 1024;
@@ -36,6 +40,8 @@ pub(crate) struct Connection {
     /// Told whenever `writing` leaves [`Writing::Busy`].
     written: Notify,
     tasks: Tasks,
+    /// Counted as a socket until the last half is gone.
+    _slot: Option<Slot>,
 }
 
 /// The state of the write half.
@@ -60,7 +66,7 @@ impl Connection {
     /// # Errors
     ///
     /// The system cannot watch it, or this is no tokio runtime with I/O.
-    pub(crate) fn new(socket: OwnedFd, tasks: &Tasks) -> io::Result<Connection> {
+    pub(crate) fn new(socket: OwnedFd, tasks: &Tasks, slot: Option<Slot>) -> io::Result<Connection> {
         rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Connection {
             fd: watched(socket)?,
@@ -68,6 +74,7 @@ impl Connection {
             writing: Mutex::new(Writing::Idle),
             written: Notify::new(),
             tasks: tasks.clone(),
+            _slot: slot,
         })
     }
 
@@ -279,195 +286,4 @@ fn errno_of(error: io::Error) -> Errno {
 fn failed(errno: Errno) -> StreamError {
     // An `io::Error`, so that `network-error-code` finds the code in it.
     StreamError::LastOperationFailed(io::Error::from(errno).into())
-}
-
-/// The half that a guest reads.
-#[derive(Debug)]
-pub(crate) struct Reader(Arc<Connection>);
-
-impl Reader {
-    pub(crate) fn new(connection: &Arc<Connection>) -> Reader {
-        Reader(Arc::clone(connection))
-    }
-
-    /// Reads into `buffer`; 0 is the end of the stream.
-    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
-        if !self.0.is_reading() {
-            return Poll::Ready(Ok(0));
-        }
-        let outcome = ready!(self.0.poll_receive(cx, buffer, RecvFlags::empty()));
-        if !matches!(outcome, Ok(1..)) && !buffer.is_empty() {
-            self.0.close_reading();
-        }
-        Poll::Ready(outcome.map_err(Fault::from))
-    }
-
-    /// Waits until there is something to read, the end of the stream and errors included.
-    pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.0.is_reading() { self.0.poll_readable(cx) } else { Poll::Ready(()) }
-    }
-
-    /// As [`Reader::poll_read`], but what is read stays to be read again.
-    pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
-        if !self.0.is_reading() {
-            return Poll::Ready(Ok(0));
-        }
-        self.0.poll_receive(cx, buffer, RecvFlags::PEEK).map_err(Fault::from)
-    }
-
-    /// How many bytes can be read without waiting; 0 from a readable stream is its end.
-    pub(crate) fn available(&self) -> u64 {
-        if self.0.is_reading() { rustix::io::ioctl_fionread(&*self.0).unwrap_or(0) } else { 0 }
-    }
-}
-
-#[async_trait::async_trait]
-impl InputStream for Reader {
-    fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        if !self.0.is_reading() {
-            return Err(StreamError::Closed);
-        }
-        if size == 0 {
-            return Ok(Bytes::new());
-        }
-        match self.0.receive(size.min(MAX_CHUNK_BYTES)) {
-            Ok(Some(data)) if data.is_empty() => {
-                self.0.close_reading();
-                Err(StreamError::Closed)
-            }
-            Ok(Some(data)) => Ok(data.into()),
-            Ok(None) => Ok(Bytes::new()),
-            Err(errno) => {
-                self.0.close_reading();
-                Err(failed(errno))
-            }
-        }
-    }
-
-    async fn blocking_read(&mut self, size: usize) -> StreamResult<Bytes> {
-        loop {
-            let data = self.read(size)?;
-            if !data.is_empty() {
-                return Ok(data);
-            }
-            self.ready().await;
-            if size == 0 {
-                return Ok(Bytes::new());
-            }
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl Pollable for Reader {
-    async fn ready(&mut self) {
-        poll_fn(|cx| self.poll_readable(cx)).await;
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.0.close_reading();
-    }
-}
-
-/// The half that a guest writes.
-#[derive(Debug)]
-pub(crate) struct Writer(Arc<Connection>);
-
-impl Writer {
-    pub(crate) fn new(connection: &Arc<Connection>) -> Writer {
-        Writer(Arc::clone(connection))
-    }
-
-    /// Hands `data` to the kernel and tells how much of it was taken, which is not 0 unless `data` is empty.
-    ///
-    /// A writer is used either so, or as an [`OutputStream`] that keeps what the kernel does not take: not both.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Fault>> {
-        match *self.0.writing() {
-            Writing::Idle => {}
-            Writing::Failed(errno) => return Poll::Ready(Err(errno.into())),
-            Writing::Busy { .. } | Writing::Closed => return Poll::Ready(Err(Fault::ConnectionBroken)),
-        }
-        let outcome = ready!(self.0.poll_send(cx, data));
-        if outcome.is_err() {
-            *self.0.writing() = Writing::Closed;
-        }
-        Poll::Ready(outcome.map_err(Fault::from))
-    }
-
-    /// Waits until the kernel takes something, or says why it does not.
-    pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(*self.0.writing(), Writing::Idle) {
-            return Poll::Ready(());
-        }
-        self.0.poll_writable(cx)
-    }
-
-    /// Tells a failure, once; then the stream is closed.
-    fn check(&self) -> StreamResult<MutexGuard<'_, Writing>> {
-        let mut writing = self.0.writing();
-        match *writing {
-            Writing::Failed(errno) => {
-                *writing = Writing::Closed;
-                Err(failed(errno))
-            }
-            Writing::Closed | Writing::Busy { close: true } => Err(StreamError::Closed),
-            Writing::Idle | Writing::Busy { close: false } => Ok(writing),
-        }
-    }
-}
-
-#[async_trait::async_trait]
-impl OutputStream for Writer {
-    fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
-        let mut writing = self.check()?;
-        if !matches!(*writing, Writing::Idle) || bytes.len() > MAX_CHUNK_BYTES {
-            return Err(StreamError::trap("the guest wrote more than `check-write` allowed"));
-        }
-        match self.0.send_now(bytes) {
-            Ok(rest) if rest.is_empty() => Ok(()),
-            Ok(rest) => {
-                *writing = Writing::Busy { close: false };
-                drop(writing);
-                let connection = Arc::clone(&self.0);
-                self.0.tasks.spawn(async move {
-                    let result = connection.send_all(rest).await;
-                    connection.write_done(result);
-                });
-                Ok(())
-            }
-            Err(Errno::PIPE) => {
-                *writing = Writing::Closed;
-                Err(StreamError::Closed)
-            }
-            Err(errno) => {
-                *writing = Writing::Closed;
-                Err(failed(errno))
-            }
-        }
-    }
-
-    fn flush(&mut self) -> StreamResult<()> {
-        // Everything is on its way already; a busy stream is ready when it is gone.
-        self.check().map(drop)
-    }
-
-    fn check_write(&mut self) -> StreamResult<usize> {
-        let writing = self.check()?;
-        Ok(if matches!(*writing, Writing::Idle) { MAX_CHUNK_BYTES } else { 0 })
-    }
-}
-
-#[async_trait::async_trait]
-impl Pollable for Writer {
-    async fn ready(&mut self) {
-        self.0.writable().await;
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.0.close_writing();
-    }
 }

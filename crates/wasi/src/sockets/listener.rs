@@ -5,13 +5,13 @@
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
 
 use crate::sockets::arrived::{Arrived, Family};
 use crate::sockets::fault::Fault;
-use crate::sockets::network::{Binding, Network};
+use crate::sockets::network::{Binding, Network, Slot};
 use crate::sockets::ports::Door;
 use crate::sockets::tcp::{SharedOptions, TcpSocket};
 
@@ -23,6 +23,7 @@ pub(crate) struct Listener {
     options: SharedOptions,
     queue: Mutex<Queue>,
     binding: Binding,
+    _slot: Slot,
 }
 
 #[derive(Debug)]
@@ -35,16 +36,17 @@ struct Queue {
 impl Listener {
     /// Opens the door of the port that `binding` holds.
     pub(crate) fn open(
-        network: &Network,
+        network: Network,
         family: Family,
         binding: Binding,
         backlog: usize,
         options: SharedOptions,
+        slot: Slot,
     ) -> Listener {
         let (sender, receiver) = mpsc::channel(backlog);
         binding.open(Door::Listener(sender));
         let queue = Mutex::new(Queue { receiver, next: None });
-        Listener { network: network.clone(), family, options, queue, binding }
+        Listener { network, family, options, queue, binding, _slot: slot }
     }
 
     pub(crate) fn local(&self) -> SocketAddr {
@@ -64,11 +66,17 @@ impl Listener {
     /// the connection stays where it is.
     pub(crate) fn accept(&self) -> Result<TcpSocket, Fault> {
         let mut queue = self.lock();
-        if queue.poll_next(&mut Context::from_waker(Waker::noop())).is_pending() {
-            return Err(Fault::WouldBlock);
-        }
-        let slot = self.network.slot()?;
-        let arrived = queue.next.take().ok_or(Fault::WouldBlock)?;
+        let arrived = match queue.next.take() {
+            Some(arrived) => arrived,
+            None => queue.receiver.try_recv().map_err(|_nothing| Fault::WouldBlock)?,
+        };
+        let slot = match self.network.slot() {
+            Ok(slot) => slot,
+            Err(fault) => {
+                queue.next = Some(arrived);
+                return Err(fault);
+            }
+        };
         drop(queue);
         TcpSocket::connected(&self.network, self.family, &self.options.lock().clone(), arrived, slot)
     }

@@ -38,8 +38,9 @@ struct Shared {
     tasks: Tasks,
 }
 
-/// The right to have one more socket, given back when dropped.
-pub(crate) type Slot = OwnedSemaphorePermit;
+/// The right to have one more socket. Whatever keeps a descriptor or a port alive has a clone; with the last it is given
+/// back.
+pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
 
 /// Tells of refusals.
 #[derive(Clone, Debug)]
@@ -108,7 +109,7 @@ impl Network {
     ///
     /// [`Fault::NewSocketLimit`]: the guest has as many as it may.
     pub(crate) fn slot(&self) -> Result<Slot, Fault> {
-        Arc::clone(&self.shared.slots).try_acquire_owned().map_err(|_full| Fault::NewSocketLimit)
+        Arc::clone(&self.shared.slots).try_acquire_owned().map(Arc::new).map_err(|_full| Fault::NewSocketLimit)
     }
 
     /// Takes a local address. A port that the guest names is registered with the switchboard, so that it can be reached

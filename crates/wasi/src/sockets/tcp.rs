@@ -43,7 +43,7 @@ pub(crate) struct TcpSocket {
     state: State,
     options: SharedOptions,
     backlog: usize,
-    _slot: Slot,
+    slot: Slot,
 }
 
 #[derive(Debug)]
@@ -96,7 +96,7 @@ impl TcpSocket {
             state: State::Unbound,
             options: SharedOptions::default(),
             backlog: DEFAULT_BACKLOG,
-            _slot: slot,
+            slot,
         })
     }
 
@@ -113,9 +113,9 @@ impl TcpSocket {
         slot: Slot,
     ) -> Result<TcpSocket, Fault> {
         let options = SharedOptions(Arc::new(Mutex::new(options.clone())));
-        let connected = Connected::new(arrived.seen_by(family), None, &options, network.tasks())?;
+        let connected = Connected::new(arrived.seen_by(family), None, &options, network.tasks(), &slot)?;
         let state = State::Connected(connected);
-        Ok(TcpSocket { network: network.clone(), family, state, options, backlog: DEFAULT_BACKLOG, _slot: slot })
+        Ok(TcpSocket { network: network.clone(), family, state, options, backlog: DEFAULT_BACKLOG, slot })
     }
 
     pub(crate) fn family(&self) -> Family {
@@ -203,7 +203,7 @@ impl TcpSocket {
         let answer = answer.take().ok_or(Fault::WouldBlock)?;
         let bound = binding.take();
         let connected = answer.and_then(|(arrived, chosen)| {
-            Connected::new(arrived, bound.or(chosen), &self.options, self.network.tasks())
+            Connected::new(arrived, bound.or(chosen), &self.options, self.network.tasks(), &self.slot)
         });
         match connected {
             Ok(connected) => {
@@ -231,7 +231,8 @@ impl TcpSocket {
     pub(crate) fn listen(&mut self) -> Result<(), Fault> {
         match std::mem::replace(&mut self.state, State::Closed) {
             State::Bound(binding) => {
-                let listener = Listener::open(&self.network, self.family, binding, self.backlog, self.options.clone());
+                let (network, options, slot) = (self.network.clone(), self.options.clone(), Arc::clone(&self.slot));
+                let listener = Listener::open(network, self.family, binding, self.backlog, options, slot);
                 self.state = State::Listening(Arc::new(listener));
                 Ok(())
             }
@@ -388,10 +389,11 @@ impl Connected {
         binding: Option<Binding>,
         options: &SharedOptions,
         tasks: &Tasks,
+        slot: &Slot,
     ) -> Result<Connected, Fault> {
         options.lock().apply(&arrived);
         let Arrived { socket, addresses } = arrived;
-        let connection = Connection::new(socket, tasks).map_err(|error| {
+        let connection = Connection::new(socket, tasks, Some(Arc::clone(slot))).map_err(|error| {
             tracing::debug!(%error, "the connected socket cannot be watched");
             Fault::Unknown
         })?;

@@ -30,7 +30,6 @@ const MAX_PAYLOAD_V6: usize = 65_527;
 #[derive(Debug)]
 pub(crate) struct UdpSocket {
     shared: Arc<Shared>,
-    _slot: Slot,
 }
 
 /// What a socket and its streams share. The socket's port is held until the last of them is gone.
@@ -43,6 +42,7 @@ pub(crate) struct Shared {
     state: Mutex<State>,
     /// Told when the outcome of a question for a peer is there.
     answered: Notify,
+    _slot: Slot,
 }
 
 #[derive(Debug, Default)]
@@ -77,8 +77,9 @@ impl UdpSocket {
             scratch: Scratch::default(),
             state: Mutex::default(),
             answered: Notify::new(),
+            _slot: slot,
         };
-        Ok(UdpSocket { shared: Arc::new(shared), _slot: slot })
+        Ok(UdpSocket { shared: Arc::new(shared) })
     }
 
     pub(crate) fn family(&self) -> Family {

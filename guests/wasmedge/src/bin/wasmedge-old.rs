@@ -49,6 +49,7 @@ fn connect(host: &str, port: u16, text: &str) -> Outcome<()> {
 
 fn udp_serve(port: u16, count: usize) -> Outcome<()> {
     let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port))?;
+    println!("bound to port {port}");
     let mut buffer = [0; 65_536];
     for _ in 0..count {
         let (length, from) = socket.recv_from(&mut buffer)?;

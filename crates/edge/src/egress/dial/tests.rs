@@ -67,9 +67,12 @@ fn an_address_that_stands_for_another_is_not_dialled() {
             Ipv6Addr::UNSPECIFIED.into(),
             mapped.into(),
             Ipv4Addr::new(224, 0, 0, 1).into(),
+            Ipv4Addr::BROADCAST.into(),
         ] {
-            let dialled = connect_ambient(SocketAddr::new(other, address.port())).await;
-            assert_eq!(dialled.map(drop), Err(unreachable(UnreachableCause::AddressNotAvailable)), "{other}");
+            let refused = Err(unreachable(UnreachableCause::AddressNotAvailable));
+            let other = SocketAddr::new(other, address.port());
+            assert_eq!(connect_ambient(other).await.map(drop), refused, "{other}");
+            assert_eq!(connect_datagrams_ambient(other).map(drop), refused, "{other}");
         }
     });
 }
@@ -98,6 +101,36 @@ fn a_dialled_socket_is_connected_and_otherwise_untouched() {
 }
 
 #[test]
+fn a_socket_for_datagrams_is_connected_and_otherwise_untouched() {
+    alone(async {
+        for loopback in ["127.0.0.1", "::1"] {
+            let there = std::net::UdpSocket::bind((loopback, 0)).expect("loopback has room");
+            let address = there.local_addr().expect("it is bound");
+            let socket = connect_datagrams_ambient(address).expect("a route leads there");
+            let flags = rustix::fs::fcntl_getfl(&socket).expect("it is open");
+            assert!(flags.contains(rustix::fs::OFlags::NONBLOCK));
+            let flags = rustix::io::fcntl_getfd(&socket).expect("it is open");
+            assert!(flags.contains(rustix::io::FdFlags::CLOEXEC));
+
+            let here = std::net::UdpSocket::from(socket);
+            assert_eq!(here.peer_addr().ok(), Some(address));
+            assert_eq!(here.broadcast().ok(), Some(false));
+            let stranger = std::net::UdpSocket::bind((loopback, 0)).expect("loopback has room");
+            let own = here.local_addr().expect("it is connected");
+            stranger.send_to(b"not for you", own).expect("loopback carries it");
+            here.send(b"question").expect("loopback carries it");
+            let (length, from) = there.recv_from(&mut [0; 20]).expect("it arrives");
+            assert_eq!((length, from), (8, own));
+            there.send_to(b"answer", from).expect("loopback carries it");
+            here.set_nonblocking(false).expect("the mode can be set");
+            let mut heard = [0; 20];
+            let length = here.recv(&mut heard).expect("it arrives");
+            assert_eq!(&heard[..length], b"answer");
+        }
+    });
+}
+
+#[test]
 fn a_port_where_nobody_listens_refuses() {
     alone(async {
         let (listener, address) = listen("127.0.0.1");
@@ -112,9 +145,11 @@ fn a_process_without_descriptors_says_so() {
         let (listener, address) = listen("127.0.0.1");
         let no_descriptors = NoDescriptors::left();
         let dialled = connect_ambient(address).await.map(drop);
+        let datagrams = connect_datagrams_ambient(address).map(drop);
         drop(no_descriptors);
         let limit = LimitKind::Descriptors;
         assert_eq!(dialled, Err(Refusal::Limit { limit }));
+        assert_eq!(datagrams, Err(Refusal::Limit { limit }));
         assert!(saw_nobody(&listener));
     });
 }

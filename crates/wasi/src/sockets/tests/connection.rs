@@ -26,7 +26,7 @@ struct Ends {
 fn ends() -> Ends {
     let (ours, peer) = UnixStream::pair().unwrap();
     let tasks = Tasks::default();
-    let connection = Arc::new(Connection::new(ours.into(), &tasks).unwrap());
+    let connection = Arc::new(Connection::new(ours.into(), &tasks, None).unwrap());
     Ends { reader: Reader::new(&connection), writer: Writer::new(&connection), connection, tasks, peer }
 }
 
@@ -226,7 +226,7 @@ async fn a_reset_is_an_error_once() {
     let ours = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let peer = listener.accept().unwrap().0;
     let tasks = Tasks::default();
-    let connection = Arc::new(Connection::new(ours.into(), &tasks).unwrap());
+    let connection = Arc::new(Connection::new(ours.into(), &tasks, None).unwrap());
     let (mut reader, _writer) = (Reader::new(&connection), Writer::new(&connection));
     rustix::net::sockopt::set_socket_linger(&peer, Some(Duration::ZERO)).unwrap();
     drop(peer);

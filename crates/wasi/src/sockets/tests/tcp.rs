@@ -26,6 +26,7 @@ async fn connect(network: &Network, family: Family, address: &str) -> Result<Tcp
 fn listening_world(address: &str) -> (World, TcpListener) {
     let listener = TcpListener::bind(address).unwrap();
     let target = listener.local_addr().unwrap();
+    rustix::net::listen(&listener, 1000).unwrap();
     (World::new(move |_| connected(std::net::TcpStream::connect(target).unwrap(), &[])), listener)
 }
 
@@ -119,6 +120,19 @@ async fn there_are_only_so_many_sockets() {
 }
 
 #[tokio::test]
+async fn a_stream_that_outlives_its_socket_still_counts() {
+    let (world, _listener) = listening_world("127.0.0.1:0");
+    let mut streams = Vec::new();
+    for _ in 0..super::MAX_SOCKETS {
+        let mut socket = connect(&world.network, Family::V4, "192.0.2.1:22").await.unwrap();
+        streams.push(socket.take_reader().unwrap());
+    }
+    assert_eq!(TcpSocket::new(&world.network, Family::V4).err(), Some(Fault::NewSocketLimit));
+    streams.clear();
+    assert!(TcpSocket::new(&world.network, Family::V4).is_ok());
+}
+
+#[tokio::test]
 async fn a_socket_pair_tells_the_addresses_of_its_labels() {
     let labels = [
         ("server_address", "127.7.7.7"),
@@ -162,8 +176,7 @@ async fn options_are_given_to_the_connection() {
 
 #[tokio::test]
 async fn many_connect_at_once() {
-    let (world, listener) = listening_world("127.0.0.1:0");
-    rustix::net::listen(&listener, 200).unwrap();
+    let (world, _listener) = listening_world("127.0.0.1:0");
     let mut sockets: Vec<TcpSocket> = (0..200).map(|_| TcpSocket::new(&world.network, Family::V4).unwrap()).collect();
     for socket in &mut sockets {
         socket.start_connect(at("127.0.0.1:22")).unwrap();
