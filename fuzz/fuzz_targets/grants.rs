@@ -1,13 +1,17 @@
 //! `--connect TARGET`: whatever is typed is a target or one clear error; a target survives printing; and what it grants
-//! is never more than an independent reading of the text allows.
+//! is never more than an independent reading of the text allows. `--publish`, likewise, survives printing.
 #![no_main]
 
 use capability::{Capability, Constraint, Labels, Right, Rights, keys, right};
 use libfuzzer_sys::fuzz_target;
-use manifest::ConnectTarget;
+use manifest::{ConnectTarget, Publish};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 fuzz_target!(|typed: &str| {
+    match typed.parse::<Publish>() {
+        Ok(publish) => assert_eq!(publish.to_string().parse(), Ok(publish)),
+        Err(error) => assert!(!error.to_string().is_empty()),
+    }
     let target: ConnectTarget = match typed.parse() {
         Ok(target) => target,
         Err(error) => {

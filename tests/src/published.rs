@@ -98,9 +98,9 @@ impl Published {
 /// The addresses that `cord run` says it has chosen.
 fn published(stderr: &str) -> Vec<SocketAddr> {
     let address = |line: &str| {
-        let (address, what) = line.strip_prefix("cord: ")?.split_once(" is ")?;
-        what.strip_prefix("UDP ").unwrap_or(what).strip_prefix("port ")?;
-        address.trim_start_matches("udp://").trim_end_matches("/udp").parse().ok()
+        let (address, rest) = line.strip_prefix("cord: ")?.split_once(" is ")?;
+        let is_published = rest.starts_with("port ") || rest.starts_with("UDP port ");
+        is_published.then(|| address.parse().ok())?
     };
     stderr.lines().filter_map(address).collect()
 }

@@ -36,7 +36,11 @@ fn join(connection: Connection, verbose: bool) -> anyhow::Result<ExitCode> {
     if verbose {
         exit::say(format_args!("connected: {}", connection.labels));
     }
-    // Reading and writing work alike on every stream socket; only its addresses would be wrong, and nobody asks.
+    // What came before the socket, if it is one for datagrams.
+    for datagram in &connection.datagrams {
+        io::stdout().write_all(datagram).context("cannot write to standard output")?;
+    }
+    // Reading and writing work alike on every connected socket; only its addresses would be wrong, and nobody asks.
     let mut socket = UnixStream::from(connection.socket);
     socket.set_nonblocking(false).context("cannot use the connection")?;
     let writing = socket.try_clone().context("cannot use the connection")?;

@@ -142,6 +142,41 @@ fn datagrams_reach_the_server_with_the_socket_they_came_for() {
 }
 
 #[test]
+fn floods_leave_an_ingress_served() {
+    with_board(async |board| {
+        let root = board.handle();
+        let web = labels([("service", "web")]);
+        let server = root.serve(&web).await.unwrap();
+        // One asks as much as it may and reads each answer; one asks until there is no room and reads none.
+        let guest = constrain(&root, rights([Right::ClientConnect]), Labels::new(), Labels::new()).await.unwrap();
+        let mut busy = tokio::task::JoinSet::new();
+        for _ in 0..client::MAX_REQUESTS_IN_FLIGHT {
+            let guest = guest.clone();
+            busy.spawn(async move {
+                loop {
+                    assert_eq!(refused(guest.connect(&labels([("service", "none")])).await), Refusal::NotFound);
+                }
+            });
+        }
+        let weaker = Constraint { rights: rights([Right::ClientConnect]), ..Constraint::default() };
+        let deaf = root.constrain(&weaker).await.unwrap();
+        let ask = |id| Request { id: RequestId(id), body: RequestBody::ClientConnect(labels([("service", "none")])) };
+        let mut asked = 0;
+        for _ in 0..300 {
+            while fdpass::send(deaf.as_fd(), &ask(asked).encode().unwrap(), &[]).is_ok() {
+                asked += 1;
+            }
+            let (near, far) = UnixStream::pair().unwrap();
+            assert_eq!(root.push(&web, far.as_fd(), Vec::new()).await.unwrap(), web);
+            drop(far);
+            expect_joined(near.into(), server.accept().await.unwrap().socket);
+        }
+        assert!(asked > 0);
+        busy.shutdown().await;
+    });
+}
+
+#[test]
 fn an_ingress_does_not_reach_an_egress() {
     with_board(async |board| {
         let root = board.handle();

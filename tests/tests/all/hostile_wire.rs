@@ -164,7 +164,7 @@ fn too_long_a_message() {
     closes_the_handle(&[(&vec![0; protocol::MAX_MESSAGE_BYTES + 1], 0)]);
     closes_the_handle(&[(&vec![0; 150_000], 1)]);
     // A request that is sound but for its length.
-    closes_the_handle(&[(&with_long_value(66_000), 0)]);
+    closes_the_handle(&[(&with_long_value(protocol::MAX_MESSAGE_BYTES), 0)]);
 }
 
 #[test]
