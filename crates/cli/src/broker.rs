@@ -14,7 +14,7 @@ use capability::{Capability, Constraint, Labels, Right, Rights, keys};
 use client::{Handle, RequestError};
 use edge::ingress::IngressError;
 use manifest::flags::BrokerFlags;
-use manifest::{Publish, RunPlan, Transport, service_labels};
+use manifest::{Publish, RunPlan, Transport, service};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
@@ -65,7 +65,7 @@ fn has_told(process: &mut Child) -> bool {
 fn constraint(plan: &RunPlan) -> anyhow::Result<Constraint> {
     Ok(Constraint {
         rights: plan.rights(),
-        in_labels: service_labels(&plan.service)?,
+        in_labels: service::labels(&plan.service)?,
         out_labels: Labels::try_from_pairs([(keys::CLIENT_SERVICE, plan.service.as_str())])?,
         grants: Some(plan.grants.clone()),
     })
@@ -90,7 +90,7 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
                 () = switchboard.serve() => return Err(anyhow!("the switchboard ended before its edges were there")),
             }
         };
-        let mut ingresses = ingresses(&switchboard, published, &service_labels(&flags.service)?)?;
+        let mut ingresses = ingresses(&switchboard, published, &service::labels(&flags.service)?)?;
         // Not before the edges are there: a guest's first request must find them.
         switchboard.open(Capability::root(), socket).context("cannot open the handle")?;
         tokio::select! {

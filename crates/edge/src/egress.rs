@@ -4,8 +4,8 @@
 //! the name up itself, keeps the addresses where the name may lead ([`AddressScope`]), and dials those very addresses.
 //! There is no second lookup that could say something else (DNS rebinding).
 //!
-//! A dial for UDP is a socket with the kernel's own address and port, connected to where the datagrams go: it hears that peer
-//! alone. Nothing is sent by that, so of a name the first address counts to which a route leads.
+//! A dial for UDP is a socket that is connected to where the datagrams go, and hears that peer alone. Nothing is sent by
+//! that, so of a name the first address counts to which a route leads.
 //!
 //! An egress never listens, and knows nothing of handles, grants or the other edges.
 

@@ -44,8 +44,8 @@ pub struct IngressLimits {
     pub pushes: usize,
     /// How long the switchboard may take over a socket before it is closed.
     pub push_time: Duration,
-    /// How long a connection waits for a server that has not been there yet. No datagram waits. Once one was, that none is there any more
-    /// is told at once.
+    /// How long a connection waits for a server that has not been there yet. Once one was, that none is there any more
+    /// is told at once. No datagram waits.
     pub start_time: Duration,
 }
 

@@ -10,10 +10,11 @@ pub mod flags;
 pub mod plan;
 pub mod publish;
 mod quantity;
+pub mod service;
 pub mod target;
 
 pub use connect_fd::{ConnectFd, ParseConnectFdError};
 pub use flags::{Command, Typed};
-pub use plan::{Outside, PlanError, RunPlan, Volume, service_labels};
+pub use plan::{Outside, PlanError, RunPlan, Volume};
 pub use publish::{ParsePublishError, Publish, Transport};
 pub use target::{ConnectTarget, ParseTargetError};

@@ -3,7 +3,8 @@
 use crate::connect_fd::ConnectFd;
 use crate::flags::RunFlags;
 use crate::publish::{Publish, Transport};
-use capability::{Grant, LabelError, Labels, MAX_GRANTS_PER_LAYER, Rights, keys};
+use crate::service;
+use capability::{Grant, LabelError, MAX_GRANTS_PER_LAYER, Rights};
 use std::io;
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -129,7 +130,7 @@ impl RunPlan {
     pub fn new(flags: RunFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
         let environment = environment(&flags, outside)?;
         let guest = flags.guest.first().map(PathBuf::from).unwrap_or_default();
-        let service = service_of(&guest);
+        let service = service::of_guest(&guest);
         let grants = grants(&flags, &service).map_err(PlanError::Grant)?;
         if grants.len() > MAX_GRANTS_PER_LAYER {
             return Err(PlanError::TooManyGrants);
@@ -182,28 +183,8 @@ fn guest_ports(publish: &[Publish]) -> Vec<(Transport, NonZeroU16)> {
     ports
 }
 
-fn service_of(guest: &Path) -> String {
-    let stem = guest.file_stem().unwrap_or_default().to_string_lossy();
-    let service: String = stem.chars().filter(|c| *c != '\0').take(capability::MAX_VALUE_BYTES / 4).collect();
-    // That network is the world's, not a guest's.
-    if service == keys::OUTSIDE { format!("{service}-guest") } else { service }
-}
-
-/// The labels of everything that a guest serves: it is an application of its own, and a service of it that is called by
-/// the same name where that is a host name.
-///
-/// # Errors
-/// If `service` is no value of a label.
-pub fn service_labels(service: &str) -> Result<Labels, LabelError> {
-    let mut labels = Labels::try_from_pairs([(keys::NETWORK, service)])?;
-    if keys::check_value(keys::SERVER_HOSTNAME, service).is_ok() {
-        labels.insert(keys::SERVER_HOSTNAME, service)?;
-    }
-    Ok(labels)
-}
-
 fn grants(flags: &RunFlags, service: &str) -> Result<Vec<Grant>, LabelError> {
-    let labels = service_labels(service)?;
+    let labels = service::labels(service)?;
     let mut grants = Vec::new();
     for target in &flags.connect {
         grants.extend(target.grants()?);
@@ -323,20 +304,6 @@ mod tests {
         assert!(plan("-p 8080:80 a.wasm").unwrap().listen_fds.is_empty());
         let alone = plan("--connect-fd db=127.0.0.1:5432 a.wasm").unwrap();
         assert!(alone.grants.is_empty() && alone.rights().is_empty());
-    }
-
-    #[test]
-    fn a_service_is_called_by_its_file() {
-        for (file, service, labels) in [
-            ("app.wasm", "app", "network=app server_hostname=app"),
-            ("dir/My_App.wasm", "My_App", "network=My_App"),
-            ("outside.wasm", "outside-guest", "network=outside-guest server_hostname=outside-guest"),
-            ("v1.2.wasm", "v1.2", "network=v1.2 server_hostname=v1.2"),
-        ] {
-            let plan = plan(file).unwrap();
-            assert_eq!(plan.service, service);
-            assert_eq!(service_labels(&plan.service).unwrap().to_string(), labels);
-        }
     }
 
     #[test]

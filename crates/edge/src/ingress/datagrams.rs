@@ -4,8 +4,8 @@
 //! kernel puts the peer's datagrams there, and whoever has the socket can answer this peer and nobody else. The ingress
 //! keeps no socket that it pushed: when the server closes one, the peer is unknown again.
 //!
-//! As everywhere with UDP, what there is no room for is lost: the ingress keeps a datagram only while its peer's socket is
-//! on its way. It never answers.
+//! As everywhere with UDP, what there is no room for is lost: the ingress keeps a datagram only while its peer's socket
+//! is on its way. It never answers.
 
 mod peers;
 mod socket;
