@@ -15,6 +15,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Inbox, MAX_PAYLOAD_V6, Shared};
+use crate::sockets::arrived::remote_of;
 use crate::sockets::connection::watched;
 use crate::sockets::fault::Fault;
 use crate::sockets::network::Slot;
@@ -77,17 +78,21 @@ impl Drop for AbortOnDrop {
 
 /// A connected UDP socket of the kernel.
 #[derive(Debug)]
-pub(super) struct PeerSocket(AsyncFd<OwnedFd>);
+pub(super) struct PeerSocket {
+    fd: AsyncFd<OwnedFd>,
+    /// Whom it is connected to.
+    remote: Option<SocketAddr>,
+}
 
 impl AsFd for PeerSocket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 
 impl Open {
     pub(super) fn socket(&self) -> &OwnedFd {
-        self.socket.0.get_ref()
+        self.socket.fd.get_ref()
     }
 }
 
@@ -252,7 +257,8 @@ impl Shared {
 impl PeerSocket {
     fn new(socket: OwnedFd) -> io::Result<PeerSocket> {
         rustix::io::ioctl_fionbio(&socket, true)?;
-        Ok(PeerSocket(watched(socket)?))
+        let remote = remote_of(&socket);
+        Ok(PeerSocket { fd: watched(socket)?, remote })
     }
 
     /// Sends a datagram. That an earlier one found nobody is told on the way; it matters to nobody who has several peers.
@@ -270,7 +276,7 @@ impl PeerSocket {
     }
 
     pub(super) async fn until_writable(&self) -> io::Result<()> {
-        let mut guard = self.0.writable().await?;
+        let mut guard = self.fd.writable().await?;
         // The kernel said "full" a moment ago, which tokio has not seen: it must wait for the kernel's next word.
         let is_full = rustix::event::poll(
             &mut [rustix::event::PollFd::new(self, rustix::event::PollFlags::OUT)],
@@ -278,19 +284,21 @@ impl PeerSocket {
         );
         if is_full == Ok(0) {
             guard.clear_ready();
-            drop(self.0.writable().await?);
+            drop(self.fd.writable().await?);
         }
         Ok(())
     }
 
-    /// Receives a datagram by way of `scratch`, which holds the largest. That nobody listens is told as an error alone, so
+    /// Receives a datagram of the peer by way of `scratch`, which holds the largest. That nobody listens is told as an error alone, so
     /// errors are waited for as well.
-    async fn receive(&self, scratch: &Scratch) -> Result<Vec<u8>, Errno> {
-        let received = self.0.async_io(Interest::READABLE.add(Interest::ERROR), |socket| {
+    async fn receive(&self, scratch: &Scratch) -> Result<Option<Vec<u8>>, Errno> {
+        let received = self.fd.async_io(Interest::READABLE.add(Interest::ERROR), |socket| {
             let mut scratch = scratch.lock().unwrap_or_else(PoisonError::into_inner);
             scratch.resize(MAX_PAYLOAD_V6, 0);
-            let (count, _) = rustix::net::recv(socket, &mut scratch[..], RecvFlags::empty())?;
-            Ok(scratch[..count].to_vec())
+            let (count, _, from) = rustix::net::recvfrom(socket, &mut scratch[..], RecvFlags::empty())?;
+            // One that came between making the socket and connecting it may be a stranger's.
+            let is_peers = from.and_then(|from| SocketAddr::try_from(from).ok()) == self.remote;
+            Ok(is_peers.then(|| scratch[..count].to_vec()))
         });
         received.await.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
     }
@@ -326,7 +334,8 @@ impl Reading {
             };
             heard = Instant::now();
             match received {
-                Ok(data) => self.inbox.push(self.peer, &data),
+                Ok(Some(data)) => self.inbox.push(self.peer, &data),
+                Ok(None) => {}
                 Err(errno) => self.inbox.push_fault(self.peer, errno.into()),
             }
         }
