@@ -77,7 +77,8 @@ impl Program {
     }
 
     async fn run_to_end(&self, spec: GuestSpec) -> Result<Exit, RunError> {
-        if !self.takes_descriptors() && !(spec.listeners.is_empty() && spec.connections.is_empty()) {
+        let finds_open = !(spec.listeners.is_empty() && spec.connections.is_empty());
+        if finds_open && !self.takes_descriptors() {
             return Err(RunError::NoDescriptors);
         }
         let exit = match &self.kind {

@@ -1,4 +1,5 @@
 //! Preview 1's calls on descriptors.
+#![expect(unsafe_code, reason = "foreign calls")]
 
 use crate::errno::{Outcome, check};
 

@@ -1,4 +1,5 @@
 //! `poll_oneoff`.
+#![expect(unsafe_code, reason = "foreign calls")]
 
 use crate::errno::{Errno, Outcome, check};
 

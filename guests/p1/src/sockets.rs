@@ -1,4 +1,5 @@
 //! Preview 1's `sock_accept` and WasmEdge's calls, with the types of its newer generation.
+#![expect(unsafe_code, reason = "foreign calls")]
 
 use std::net::{IpAddr, SocketAddr};
 

@@ -3,6 +3,7 @@
 //! ```text
 //! listen-std FD COUNT    serve COUNT connections, one after the other
 //! ```
+#![expect(unsafe_code, reason = "the descriptor is a number in an argument")]
 
 use std::io::{Read, Write};
 use std::net::TcpListener;

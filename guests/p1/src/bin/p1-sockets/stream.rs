@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use p1_guests::calls::{self, NONBLOCK, PEEK, READING, WAIT_ALL, WRITING};
+use p1_guests::poll::{Happened, Want, poll};
 use p1_guests::report::Report;
 use p1_guests::sockets::{self, STREAM, V4, V6};
 
@@ -28,6 +29,7 @@ pub(crate) fn check(report: &mut Report) {
     ends(report);
     numbers(report);
     accepting(report);
+    queueing(report);
     many_bytes(report);
 }
 
@@ -153,6 +155,39 @@ fn accepting(report: &mut Report) {
     let late = sockets::socket(V4, STREAM).expect("a socket");
     report.fails("nobody listens any more", sockets::connect(late, address), "ACCES");
     report.ok("close", calls::close(late));
+}
+
+/// A connection that waits for room in a listener's queue is under way for as long as the test wants.
+fn queueing(report: &mut Report) {
+    let listener = sockets::socket(V4, STREAM).expect("a socket");
+    sockets::bind(listener, "127.0.0.1:0").and_then(|()| sockets::listen(listener, 1)).expect("a listener");
+    let address = sockets::local_address(listener).expect("an address");
+    let first = sockets::socket(V4, STREAM).expect("a socket");
+    report.ok("the queue has room for one", sockets::connect(first, address));
+    let second = sockets::socket(V4, STREAM).expect("a socket");
+    calls::set_flags(second, NONBLOCK).expect("flags");
+    report.fails("under way", sockets::connect(second, address), "INPROGRESS");
+    report.fails("under way already", sockets::connect(second, address), "ALREADY");
+    report.fails("no peer yet", sockets::peer_address(second), "NOTCONN");
+    report.fails("nothing to read yet", calls::read(second, 1), "AGAIN");
+    report.fails("nothing to peek at yet", calls::receive(second, &[1], PEEK), "AGAIN");
+    report.fails("no writing yet", calls::write(second, b"x"), "AGAIN");
+    report.fails("no end yet", calls::shutdown(second, WRITING), "NOTCONN");
+    report.fails("no listening", sockets::listen(second, 1), "INVAL");
+    report.same("no error yet", sockets::option(second, 0, 2), Ok(0));
+    let third = sockets::socket(V4, STREAM).expect("a socket");
+    let a_moment = [0_i64.to_le_bytes(), 20_000_i64.to_le_bytes()].concat();
+    report.ok("send time-out", sockets::set_option(third, 0, 12, &a_moment));
+    report.fails("it is for connecting, too", sockets::connect(third, address), "INPROGRESS");
+    let waiting = [Want::Write(second), Want::Read(second), Want::After(1, 1_000_000)];
+    report.same("not connected yet", poll(&waiting), Ok(vec![Happened::Time(2)]));
+    let accepted = sockets::accept(listener, 0).expect("a connection");
+    report.same("now it is", poll(&[Want::Write(second)]), Ok(vec![Happened::Ready(0, 1)]));
+    report.fails("for good", sockets::connect(second, address), "ISCONN");
+    report.same("with its peer", sockets::peer_address(second), Ok(address));
+    for fd in [listener, first, second, third, accepted] {
+        report.ok("close", calls::close(fd));
+    }
 }
 
 /// More than any buffer takes at once.
