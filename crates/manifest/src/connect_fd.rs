@@ -96,7 +96,14 @@ mod tests {
         ] {
             let parsed: ConnectFd = typed.parse().unwrap();
             assert_eq!((&*parsed.name, parsed.request().unwrap().to_string()), (name, request.to_owned()), "{typed}");
-            assert!(parsed.grants().unwrap().iter().any(|grant| grant.covers(Right::ClientConnect, &parsed.request().unwrap())), "{typed}");
+            assert!(
+                parsed
+                    .grants()
+                    .unwrap()
+                    .iter()
+                    .any(|grant| grant.covers(Right::ClientConnect, &parsed.request().unwrap())),
+                "{typed}"
+            );
         }
     }
 

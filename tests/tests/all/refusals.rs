@@ -106,7 +106,8 @@ fn a_port_that_is_not_published_cannot_be_bound() {
             let outcome = Cord::run_guest(flags, "tcp-echo.wasm", &[address]).wrapped(network.wrapper()).run();
             outcome.expect_code(1).expect_stdout("");
             let hint = format!("bind to {address} denied: no grant covers it (allow with --publish 8080:8080)");
-            let told: Vec<&str> = outcome.complaints().into_iter().filter(|line| !line.ends_with(" of the guest")).collect();
+            let told: Vec<&str> =
+                outcome.complaints().into_iter().filter(|line| !line.ends_with(" of the guest")).collect();
             assert_eq!(told, [hint], "{flags:?}: {outcome:#?}");
             assert!(outcome.stderr.contains("PermissionDenied"), "{outcome:#?}");
             assert_eq!(network.packets(), before, "something was sent: {outcome:#?}");
@@ -122,7 +123,8 @@ fn a_port_for_datagrams_that_is_not_published_cannot_be_bound() {
             outcome.expect_code(1).expect_stdout("");
             let hint =
                 format!("bind to udp://{address} denied: no grant covers it (allow with --publish 5353:5353/udp)");
-            let told: Vec<&str> = outcome.complaints().into_iter().filter(|line| !line.ends_with(" of the guest")).collect();
+            let told: Vec<&str> =
+                outcome.complaints().into_iter().filter(|line| !line.ends_with(" of the guest")).collect();
             assert_eq!(told, [hint], "{flags:?}: {outcome:#?}");
         }
     }
