@@ -17,7 +17,7 @@ use std::process::Command;
 /// Programs that need nothing but standard input and output, arguments and files, so that preview 1 runs them too.
 const PREVIEW1: &[&str] = &["env", "exit", "grow", "hello", "spin", "stdin-echo"];
 /// The WASI 0.3 programs. They are examples of their package, because a 0.3 command is a library that exports `run`.
-const WASI_0_3: &[&str] = &["lookup", "sockets", "tcp-dial", "tcp-echo", "udp-ask", "udp-echo"];
+const WASI_0_3: &[&str] = &["lookup", "sockets", "tcp-cat", "tcp-dial", "tcp-echo", "udp-ask", "udp-echo"];
 /// The C programs: source, target, output.
 const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),

@@ -112,7 +112,8 @@ const PUBLISH_HELP: &str = "\
 What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
 
 8080:80, 0.0.0.0:8080:80, [::1]:8080:80, 5353:53/udp. Without an address it is 127.0.0.1: nobody outside this machine \
-reaches it. Port 0 lets the system pick one, and standard error says which.";
+reaches it. 0.0.0.0 is every IPv4 address of this machine, [::] every address. Port 0 lets the system pick one, and \
+standard error says which.";
 
 const LISTEN_FDS_HELP: &str = "\
 A module of preview 1 finds a listening socket open for each --publish, as from systemd

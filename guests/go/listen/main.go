@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 )
 
 func main() {
@@ -29,8 +30,10 @@ func main() {
 	names := strings.Split(os.Getenv("LISTEN_FDNAMES"), ":")
 	var listening sync.WaitGroup
 	for number := 0; number < given; number++ {
-		name := names[number]
-		listener, err := net.FileListener(os.NewFile(uintptr(first+number), name))
+		name, descriptor := names[number], first+number
+		// Else one goroutine that waits keeps all others waiting.
+		check(syscall.SetNonblock(descriptor, true))
+		listener, err := net.FileListener(os.NewFile(uintptr(descriptor), name))
 		check(err)
 		listening.Add(1)
 		go func() {

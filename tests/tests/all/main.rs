@@ -15,7 +15,7 @@
 //! | `net_tour` | the network of one guest, compared with wasmtime where that is installed |
 //! | `sockets` | every call of `wasi:sockets` 0.2 |
 //! | `p3_sockets` | every call of `wasi:sockets` 0.3, and its programs as clients |
-//! | `p3_published` | servers on WASI 0.3 behind `cord run -p` |
+//! | `p3_published` | programs on WASI 0.3: servers behind `cord run -p`, clients |
 //! | `preview1` | the sockets of preview 1, and WasmEdge's calls on them |
 //! | `preview1_open` | sockets that a guest of preview 1 finds open |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |

@@ -1,9 +1,9 @@
-//! Servers on WASI 0.3, reached from outside through `cord run -p`.
+//! Programs on WASI 0.3: servers that are reached through `cord run -p`, and clients.
 
 use cord_tests::cord::Cord;
 use cord_tests::process::descriptors;
 use cord_tests::published::{Published, ask, ask_udp, connect, connect_udp};
-use cord_tests::servers::{LOOPBACK, LOOPBACK_V6, UdpEcho};
+use cord_tests::servers::{Echo, LOOPBACK, LOOPBACK_V6, UdpEcho};
 use cord_tests::wait;
 use std::io::{ErrorKind, Read, Write};
 
@@ -131,4 +131,15 @@ fn a_client_asks_a_server_outside_by_datagrams() {
         assert_eq!(failed, [""; 0], "{outcome:#?}");
         outcome.expect_silent_success();
     }
+}
+
+#[test]
+fn streams_can_be_handed_on_from_one_interface_to_another() {
+    let (folder, echo) = (tempfile::tempdir().unwrap(), Echo::start());
+    let input = folder.path().join("input");
+    std::fs::write(&input, "0123456789abcde\n".repeat(LARGE_BYTES / 16)).unwrap();
+    let cat = Cord::run_guest(&["-c", &echo.target()], "tcp-cat-p3.wasm", &[&echo.host(), &echo.port()]);
+    let outcome = cat.stdin_from(&input).run();
+    assert!(outcome.stdout == std::fs::read(&input).unwrap(), "{outcome:#?}");
+    outcome.expect_silent_success();
 }

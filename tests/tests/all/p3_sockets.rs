@@ -1,17 +1,29 @@
 //! Every call of `wasi:sockets` 0.3, checked by a guest against the text of the interface; and programs that use it.
 
 use cord_tests::cord::Cord;
-use cord_tests::namespace::with_hosts;
-use cord_tests::process::Outcome;
+use cord_tests::namespace::{Network, with_hosts, with_resolver};
+use cord_tests::process::{Outcome, children, is_alive, send_signal};
 use cord_tests::servers::{ClosedPort, Echo, LOOPBACK, LOOPBACK_V6, Listener};
+use cord_tests::wait;
+use rustix::process::Signal;
 use std::io::Read;
 use std::net::{SocketAddr, UdpSocket};
 use std::thread::spawn;
 
-/// Runs the exerciser, prints what it checked, and tells what `cord` had to say.
-#[expect(clippy::print_stdout, reason = "a failed test should show which checks went well before")]
+/// Runs the exerciser, and tells what `cord` had to say.
 fn check(flags: &[&str], arguments: &[&str]) -> Outcome {
-    let outcome = Cord::run_guest(flags, "sockets-p3.wasm", arguments).run();
+    checked(arguments, Cord::run_guest(flags, "sockets-p3.wasm", arguments).run())
+}
+
+/// The same in a network of the test's own.
+fn check_in(network: &Network, flags: &[&str], arguments: &[&str]) -> Outcome {
+    let cord = Cord::run_guest(flags, "sockets-p3.wasm", arguments).wrapped(network.wrapper());
+    checked(arguments, cord.run())
+}
+
+/// Prints what was checked, and expects that all went well.
+#[expect(clippy::print_stdout, reason = "a failed test should show which checks went well before")]
+fn checked(arguments: &[&str], outcome: Outcome) -> Outcome {
     let text = outcome.text();
     println!("{arguments:?}\n{text}");
     let failed: Vec<&str> = text.lines().filter(|line| !line.starts_with("ok ")).collect();
@@ -156,6 +168,91 @@ fn nobody_hears_of_a_datagram_that_is_not_granted() {
             assert_eq!(heard, Err(std::io::ErrorKind::WouldBlock), "a datagram came");
         }
     }
+}
+
+#[test]
+fn what_is_denied_puts_no_packet_on_the_wire() {
+    let network = Network::start();
+    for flags in [&[][..], &["-c", "127.0.0.2:1", "-c", "udp://127.0.0.2:1", "-c", "other.example.test:1"]] {
+        for arguments in [
+            &["denied", "192.0.2.1", "80"][..],
+            &["denied", "127.0.0.1", "80"],
+            &["denied-udp", "192.0.2.1", "53"],
+            &["denied-udp", "::1", "53"],
+            &["denied-bind", "0.0.0.0", "8080"],
+            &["denied-bind", "::", "8080"],
+            &["names"],
+        ] {
+            let outcome = check_in(&network, flags, arguments);
+            let complaints = outcome.complaints();
+            let binds = arguments[0] == "denied-bind";
+            assert_eq!(complaints.len(), if binds { 2 } else { 1 }, "{outcome:#?}");
+        }
+    }
+    assert_eq!(network.packets(), 0);
+}
+
+#[test]
+fn a_bind_that_is_not_granted_is_told_once_with_the_flag() {
+    for host in ["0.0.0.0", "::"] {
+        let outcome = check(&["-c", "*:*"], &["denied-bind", host, "8080"]);
+        let target = SocketAddr::new(host.parse().unwrap(), 8080);
+        let hint = |target: &str, flag: &str| {
+            format!("bind to {target} denied: no grant covers it (allow with --publish {flag})")
+        };
+        let hints = [hint(&target.to_string(), "8080:8080"), hint(&format!("udp://{target}"), "8080:8080/udp")];
+        assert_eq!(outcome.complaints(), hints, "{outcome:#?}");
+    }
+}
+
+#[test]
+fn where_no_way_leads_is_unreachable() {
+    let network = Network::start();
+    for (host, flag) in [("192.0.2.1", "192.0.2.1:80"), ("2001:db8::1", "[2001:db8::1]:80")] {
+        let flags = ["-c", flag, "-c", &format!("udp://{flag}")];
+        let outcome = check_in(&network, &flags, &["unreachable", host, "80"]);
+        assert_eq!(outcome.complaints(), [""; 0], "{outcome:#?}");
+    }
+}
+
+#[test]
+fn a_peer_that_is_not_there_refuses_datagrams() {
+    for any in [LOOPBACK, LOOPBACK_V6] {
+        // A socket that hears somebody else keeps the port, and is nobody's peer.
+        let (closed, other) = (UdpSocket::bind(any).unwrap(), UdpSocket::bind(any).unwrap());
+        closed.connect(other.local_addr().unwrap()).unwrap();
+        let address = closed.local_addr().unwrap();
+        let [host, port] = host_and_port(address);
+        check_silently(&["-c", &format!("udp://{address}")], &["udp-refused", &host, &port]);
+    }
+}
+
+#[test]
+fn without_the_broker_everything_new_fails_and_what_was_there_stays() {
+    let echo = Echo::start();
+    let (flags, arguments) = (["-c", &echo.target()], ["orphaned", &echo.host(), &echo.port()]);
+    let mut running = Cord::run_guest(&flags, "sockets-p3.wasm", &arguments).piped_stdin().start();
+    running.wait_for_stdout("ready\n");
+    let children = children(running.pid());
+    let [(broker, _)] = children[..] else { panic!("not one broker: {running:#?}") };
+    send_signal(broker, Signal::KILL);
+    wait::until("the broker's end", || !is_alive(broker));
+    running.write("go\n");
+    let outcome = running.wait();
+    let text = outcome.text();
+    let failed: Vec<&str> = text.lines().filter(|line| !line.starts_with("ok ") && *line != "ready").collect();
+    assert_eq!(failed, [""; 0], "{outcome:#?}");
+    outcome.expect_code(0);
+}
+
+#[test]
+fn a_lookup_that_nobody_answers_failed_for_now() {
+    let (network, folder) = (Network::start(), tempfile::tempdir().unwrap());
+    let mut words = network.wrapper();
+    words.extend(with_resolver(folder.path()));
+    let flags = ["-c", "www.example.test:80"];
+    let outcome = Cord::run_guest(&flags, "lookup-p3.wasm", &["www.example.test"]).wrapped(words).run();
+    outcome.expect_code(1).expect_stdout("www.example.test: temporary-resolver-failure\n");
 }
 
 #[test]

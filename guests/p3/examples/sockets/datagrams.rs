@@ -51,9 +51,31 @@ pub async fn check_denied(report: &mut Report, address: SocketAddr) {
     report.code("denied-connect", socket.connect(wire(address)), "access-denied");
     report.code("denied-not-connected", socket.get_remote_address(), "invalid-state");
     // The refusal is about that peer alone.
-    let own = bound(SocketAddr::new(if address.is_ipv4() { at("127.0.0.1:0") } else { at("[::1]:0") }.ip(), 0));
+    let own = bound(own_loopback(address));
     report.ok("denied-others-go", send(&socket, b"own", Some(local(&own))).await);
     report.value("denied-others-come", receive(&own).await.map(|(data, _)| data), b"own".to_vec());
+}
+
+/// No way leads to the peer.
+pub async fn check_unreachable(report: &mut Report, address: SocketAddr) {
+    let socket = socket(family(address));
+    report.code("unreachable-send", send(&socket, b"x", Some(address)).await, "remote-unreachable");
+    report.code("unreachable-connect", socket.connect(wire(address)), "remote-unreachable");
+    report.code("unreachable-not-connected", socket.get_remote_address(), "invalid-state");
+}
+
+/// Nobody is at the peer's address, and its host says so.
+pub async fn check_refused(report: &mut Report, address: SocketAddr) {
+    let socket = socket(family(address));
+    report.ok("refused-connect", socket.connect(wire(address)));
+    report.ok("refused-send", send(&socket, b"anybody?", None).await);
+    report.code("refused-receive", receive(&socket).await, "connection-refused");
+    // Told once, it is forgotten; who has several peers would not know whom it is about, and is not told.
+    report.ok("refused-disconnect", socket.disconnect());
+    report.ok("refused-send-unconnected", send(&socket, b"anybody?", Some(address)).await);
+    let own = bound(own_loopback(address));
+    report.ok("refused-others-go", send(&own, b"other", Some(loopback(&socket))).await);
+    report.value("refused-others-come", receive(&socket).await.map(|(data, _)| data), b"other".to_vec());
 }
 
 fn at(text: &str) -> SocketAddr {
@@ -72,6 +94,16 @@ fn bound(address: SocketAddr) -> UdpSocket {
 
 fn local(socket: &UdpSocket) -> SocketAddr {
     plain(socket.get_local_address().expect("a bound socket"))
+}
+
+/// Any port of loopback in the family of `address`.
+fn own_loopback(address: SocketAddr) -> SocketAddr {
+    if address.is_ipv4() { at("127.0.0.1:0") } else { at("[::1]:0") }
+}
+
+/// Where a socket on every address is found on loopback.
+fn loopback(socket: &UdpSocket) -> SocketAddr {
+    SocketAddr::new(own_loopback(local(socket)).ip(), local(socket).port())
 }
 
 async fn send(socket: &UdpSocket, data: &[u8], to: Option<SocketAddr>) -> Result<(), ErrorCode> {
@@ -195,6 +227,12 @@ async fn bad_remotes(report: &mut Report) {
         let socket = socket(family(at(address)));
         report.code(&format!("connect-{name}"), socket.connect(wire(at(address))), "invalid-argument");
         report.code(&format!("send-{name}"), send(&socket, b"x", Some(at(address))).await, "invalid-argument");
+    }
+    for group in ["224.0.0.1:80", "255.255.255.255:80", "[ff02::1]:80"] {
+        let socket = socket(family(at(group)));
+        // Nobody can grant a group, and the interface has no word against them.
+        report.code(&format!("connect-{group}"), socket.connect(wire(at(group))), "remote-unreachable");
+        report.code(&format!("send-{group}"), send(&socket, b"x", Some(at(group))).await, "remote-unreachable");
     }
     let (v4, v6) = (socket(IpAddressFamily::Ipv4), socket(IpAddressFamily::Ipv6));
     report.code("connect-v6-on-v4", v4.connect(wire(at("[::1]:80"))), "invalid-argument");

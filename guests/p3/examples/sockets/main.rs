@@ -16,10 +16,13 @@
 //! | `streams HOST PORT` | a granted echo server | echo, ends of streams, waiting, cancelling, megabytes |
 //! | `outlive HOST PORT` | a granted echo server | streams work after their socket was dropped |
 //! | `refused HOST PORT` | a grant, nobody listening | connection-refused and the closed state after it |
+//! | `unreachable HOST PORT` | a grant, no way there | remote-unreachable, of both kinds of socket |
+//! | `orphaned HOST PORT` | a granted echo server | prints `ready`, and after a line of input: nobody is there to be asked any more |
 //! | `denied HOST PORT` | no grant | access-denied and the closed state after it |
 //! | `denied-bind HOST PORT` | no grant, a wildcard address | access-denied for both kinds of socket |
 //! | `denied-udp HOST PORT` | no grant | access-denied for each datagram and for connect |
 //! | `reset HOST PORT` | a granted server that resets | connection-reset and connection-broken |
+//! | `udp-refused HOST PORT` | a grant for UDP, nobody there | connection-refused |
 //! | `udp-peer HOST PORT` | a granted UDP echo server | connected and unconnected datagrams of all sizes |
 //!
 //! An echo server sends back each byte, and closes its side once it read the end of ours.
@@ -58,10 +61,16 @@ impl wasip3::exports::cli::run::Guest for Sockets {
             ["streams", host, port] => streams::check(&mut report, parse(host, port)).await,
             ["outlive", host, port] => streams::check_outlive(&mut report, parse(host, port)).await,
             ["refused", host, port] => failed::check(&mut report, parse(host, port), "connection-refused").await,
+            ["unreachable", host, port] => {
+                failed::check(&mut report, parse(host, port), "remote-unreachable").await;
+                datagrams::check_unreachable(&mut report, parse(host, port)).await;
+            }
+            ["orphaned", host, port] => failed::check_orphaned(&mut report, parse(host, port)).await,
             ["denied", host, port] => failed::check(&mut report, parse(host, port), "access-denied").await,
             ["denied-bind", host, port] => bind::check_denied(&mut report, parse(host, port)),
             ["denied-udp", host, port] => datagrams::check_denied(&mut report, parse(host, port)).await,
             ["reset", host, port] => streams::check_reset(&mut report, parse(host, port)).await,
+            ["udp-refused", host, port] => datagrams::check_refused(&mut report, parse(host, port)).await,
             ["udp-peer", host, port] => datagrams::check_peer(&mut report, parse(host, port)).await,
             _ => return fail("usage: sockets SUBCOMMAND [HOST PORT], see the head of its source"),
         }

@@ -44,10 +44,10 @@ pub(crate) fn check_connect(report: &mut Report, remote: SocketAddr) {
     let fd = sockets::socket(family(remote), STREAM).expect("a socket");
     report.ok("non-blocking", calls::set_flags(fd, NONBLOCK));
     report.fails("begin", sockets::connect(fd, remote), "INPROGRESS");
-    report.fails("begin again", sockets::connect(fd, remote), "ALREADY");
-    report.fails("no peer yet", sockets::peer_address(fd), "NOTCONN");
-    report.fails("nothing to read yet", calls::read(fd, 1), "AGAIN");
-    report.fails("no writing yet", calls::write(fd, b"x"), "AGAIN");
+    // It may be there by now.
+    let again = format!("{:?}", sockets::connect(fd, remote));
+    report.same("begin again", again == "Err(ALREADY)" || again == "Err(ISCONN)", true);
+    report.fails("nothing to read", calls::read(fd, 1), "AGAIN");
     report.same("done", poll(&[Want::Write(fd)]), Ok(vec![Happened::Ready(0, 1)]));
     report.same("no error", sockets::option(fd, 0, 2), Ok(0));
     report.fails("connected", sockets::connect(fd, remote), "ISCONN");
