@@ -23,15 +23,24 @@ fn under_wasmtime(wasmtime: &std::path::Path, guest: &str, arguments: &[&str]) -
 
 /// Prints the lines that differ, which is easier to read than two long texts.
 #[track_caller]
-fn expect_same(what: &str, ours: &str, theirs: &str) {
+fn expect_same(what: &str, ours: &str, theirs: &str, other: &str) {
     let differing: Vec<String> = ours
         .lines()
         .zip(theirs.lines())
         .filter(|(ours, theirs)| ours != theirs)
-        .map(|(ours, theirs)| format!("  cord:     {ours}\n  wasmtime: {theirs}"))
+        .map(|(ours, theirs)| format!("  cord:     {ours}\n  {other}{theirs}"))
         .collect();
     assert!(differing.is_empty(), "{what}:\n{}", differing.join("\n"));
     assert_eq!(ours.lines().count(), theirs.lines().count(), "{what}: {ours}\n{theirs}");
+}
+
+/// What every call answers, written down once and read by a person.
+const EXPECTED: &str = include_str!("net_tour.txt");
+
+#[test]
+fn the_walk_is_as_written_down() {
+    let ours = under_cord(EVERYTHING, "net-tour.wasm", &[]);
+    expect_same("net-tour", &ours.text(), EXPECTED, "written:  ");
 }
 
 #[test]
@@ -40,7 +49,7 @@ fn the_walk_is_the_same_under_wasmtime() {
     for part in ["tcp", "udp", "names", "calls"] {
         let ours = under_cord(EVERYTHING, "net-tour.wasm", &[part]);
         let theirs = under_wasmtime(&wasmtime, "net-tour.wasm", &[part]);
-        expect_same(part, &ours.text(), &theirs.text());
+        expect_same(part, &ours.text(), &theirs.text(), "wasmtime: ");
     }
 }
 
@@ -50,7 +59,7 @@ fn every_check_of_the_interface_holds_under_wasmtime_too() {
     for part in ["options", "bind", "listen", "join", "udp-granted", "exchange"] {
         let ours = under_cord(EVERYTHING, "sockets.wasm", &[part]);
         let theirs = under_wasmtime(&wasmtime, "sockets.wasm", &[part]);
-        expect_same(part, &ours.text(), &theirs.text());
+        expect_same(part, &ours.text(), &theirs.text(), "wasmtime: ");
     }
 }
 

@@ -125,6 +125,10 @@ impl UdpSocket {
             None => self.shared.until_peer(remote).await?,
         };
         let mut state = self.shared.lock();
+        if let Some(socket) = state.peers.open(remote) {
+            // What an earlier datagram met there was for nobody to know, and is no news of this connection.
+            let _ = rustix::net::sockopt::socket_error(socket);
+        }
         state.remote = Some(remote);
         state.local = local.map(|local| self.shared.family.tell(local));
         drop(state);

@@ -85,12 +85,13 @@ impl Inbox {
         taken
     }
 
-    /// Drops what is from other peers.
+    /// Drops what is from other peers, and errors: they are told to who is connected, and came before that.
     pub(super) fn keep_only(&self, peer: SocketAddr) {
         let mut queue = self.lock();
         let waiting = std::mem::take(&mut queue.waiting);
         queue.bytes = 0;
-        waiting.into_iter().filter(|received| received.from == peer).for_each(|received| queue.add(received));
+        let keeps = |received: &Received| received.from == peer && received.data.is_ok();
+        waiting.into_iter().filter(keeps).for_each(|received| queue.add(received));
         drop(queue);
         self.0.room.notify_waiters();
     }

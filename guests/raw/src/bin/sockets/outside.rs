@@ -70,9 +70,14 @@ pub fn check_unheard(report: &mut Report, address: SocketAddr) {
     report.equal("unheard-send", post.send(b"anybody?", Some(address)), Ok(1));
     let later = post.send(b"anybody?", Some(address));
     report.one_of("unheard-send-again", later, &["ok", "connection-refused"]);
-    let post = Post::streaming(bound(any(address)), Some(address)).expect("it connects");
-    report.equal("unheard-connected-send", post.send(b"anybody?", None), Ok(1));
-    report.equal("unheard-connected-receive", post.receive().map(drop), Err("connection-refused"));
+    let fresh = Post::streaming(bound(any(address)), Some(address)).expect("it connects");
+    // What the other socket met before it was connected is no news of its connection.
+    let used = post.again(Some(address)).expect("it connects");
+    for (name, post) in [("fresh", fresh), ("used", used)] {
+        report.equal(&format!("unheard-{name}-nothing-yet"), post.incoming.receive(1).map(|found| found.len()), Ok(0));
+        report.equal(&format!("unheard-{name}-send"), post.send(b"anybody?", None), Ok(1));
+        report.equal(&format!("unheard-{name}-receive"), post.receive().map(drop), Err("connection-refused"));
+    }
 }
 
 /// Nothing is granted: that peer is refused, at once or with the first datagram, and others are not.
