@@ -125,11 +125,11 @@ fn nc_and_python_are_served() {
     assert_eq!(python, "by python\n");
 }
 
-/// A host that the guest is reached at, and as what the guest tells it.
-type Told = (&'static str, &'static str);
+/// Where a guest is reached, each as typed and as the guest tells it.
+type Hosts = &'static [(&'static str, &'static str)];
 
 /// What the host types, where the guest listens, and which hosts it is reached at.
-const EVERYWHERE: [(&str, &str, &[Told]); 3] = [
+const EVERYWHERE: [(&str, &str, Hosts); 3] = [
     (
         "0.0.0.0:0:80",
         "0.0.0.0:80",
