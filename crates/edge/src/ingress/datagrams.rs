@@ -131,13 +131,17 @@ impl Ingress {
         }
     }
 
-    /// Takes what was heard, up to a batch.
+    /// Takes what was heard, up to a batch. The kernel is asked, whatever tokio knows: what has come by the time a peer's
+    /// socket is made must travel with it.
     fn take_in(&mut self) -> io::Result<()> {
         while self.inbox.len() < BATCH {
-            let (socket, ear) = (&self.socket, &mut self.ear);
-            match socket.try_io(Interest::READABLE, || ear.receive(socket)) {
+            match self.ear.receive(&self.socket) {
                 Ok(datagrams) => self.inbox.extend(datagrams),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Now tokio knows, too, and waits for the kernel's next word.
+                    let _ = self.socket.try_io(Interest::READABLE, || Err::<(), _>(error));
+                    break;
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
