@@ -50,7 +50,7 @@ impl Stepwise {
 
 impl SocketsView<'_> {
     fn tcp(&mut self, socket: &Resource<Theirs>) -> Result<&mut Stepwise, ResourceTableError> {
-        Ok(self.table.get_mut::<Stepwise>(&ours(socket))?)
+        self.table.get_mut::<Stepwise>(&ours(socket))
     }
 
     fn tcp_option<O: SocketOption>(&mut self, socket: &Resource<Theirs>) -> SocketResult<O::Wasi> {

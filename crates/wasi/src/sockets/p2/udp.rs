@@ -39,7 +39,7 @@ pub(super) struct Outgoing {
 
 impl SocketsView<'_> {
     fn udp(&mut self, socket: &Resource<Theirs>) -> Result<&mut Stepwise, ResourceTableError> {
-        Ok(self.table.get_mut::<Stepwise>(&ours(socket))?)
+        self.table.get_mut::<Stepwise>(&ours(socket))
     }
 
     fn udp_option<O: SocketOption>(&mut self, socket: &Resource<Theirs>) -> SocketResult<O::Wasi> {
