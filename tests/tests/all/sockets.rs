@@ -55,6 +55,12 @@ fn listen() {
 }
 
 #[test]
+fn backlog() {
+    check(&[], &["backlog"]);
+    check(EVERYTHING, &["backlog"]);
+}
+
+#[test]
 fn join() {
     check(&[], &["join"]);
     check(EVERYTHING, &["join"]);

@@ -6,8 +6,12 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs, UdpSocket};
 /// Everything of this file.
 pub fn walk(tour: &mut Tour) {
     tour.section("names");
-    for name in ["127.0.0.1:80", "[::1]:80", "192.0.2.7:1", "localhost:80", "LOCALHOST:80"] {
+    for name in ["127.0.0.1:80", "[::1]:80", "192.0.2.7:1"] {
         tour.say(name, look_up(name));
+    }
+    for name in ["localhost:80", "LOCALHOST:80"] {
+        let loopback = |mut found: std::vec::IntoIter<SocketAddr>| found.all(|address| address.ip().is_loopback());
+        tour.show(&format!("{name} is loopback"), name.to_socket_addrs().map(loopback));
     }
     for name in ["exa mple.com:80", "example..com:80", ":80", "localhost", "localhost:http", "localhost:99999"] {
         tour.say(&format!("bad {name:?}"), if name.to_socket_addrs().is_err() { "refused" } else { "taken" });

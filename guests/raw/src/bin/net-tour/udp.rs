@@ -85,11 +85,7 @@ fn connected(tour: &mut Tour, any: SocketAddr) -> io::Result<()> {
     client.set_nonblocking(true)?;
     receive(tour, "client hears no more", &client);
     client.set_nonblocking(false)?;
-    tour.done("connect to the stranger", &client.connect(stranger.local_addr()?));
-    tour.address("peer now", client.peer_addr());
-    tour.show("send to it", client.send(b"hello stranger"));
-    receive(tour, "stranger hears", &stranger);
-    tour.done("connect to port 0", &client.connect(SocketAddr::new(any.ip(), 0)));
+    tour.done("connect to port 0", &UdpSocket::bind(any)?.connect(SocketAddr::new(any.ip(), 0)));
     Ok(())
 }
 
@@ -131,7 +127,7 @@ fn unheard(tour: &mut Tour, any: SocketAddr) -> io::Result<()> {
     tour.show("send to nobody", socket.send_to(b"x", nobody));
     socket.set_nonblocking(true)?;
     tour.show("nothing comes of it", socket.recv(&mut [0; 16]));
-    socket.set_nonblocking(false)?;
+    let socket = UdpSocket::bind(any)?;
     tour.done("connect to nobody", &socket.connect(nobody));
     tour.show("send to nobody, connected", socket.send(b"x"));
     tour.show("which is told", socket.recv(&mut [0; 16]));

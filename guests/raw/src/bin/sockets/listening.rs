@@ -16,7 +16,15 @@ use wasip2::sockets::tcp::{ShutdownType, TcpSocket};
 
 const SECOND_NS: u64 = 1_000_000_000;
 
-/// Every check of this file.
+/// More connects begun than the queue was asked to hold. Apart from the others, because a host may let a connect rest that
+/// nobody asks for.
+pub fn check_backlog(report: &mut Report) {
+    for (name, any) in LOOPBACKS {
+        short_backlog(report, name, any);
+    }
+}
+
+/// Every check of this file but [`check_backlog`].
 pub fn check(report: &mut Report) {
     for (name, any) in LOOPBACKS {
         starting(report, name, any);
@@ -24,7 +32,6 @@ pub fn check(report: &mut Report) {
         accepted(report, name, any);
         waiting(report, name, any);
         inherited(report, name, any);
-        short_backlog(report, name, any);
         closed(report, name, any);
         nobody_listens(report, name, any);
         wildcard(report, name, any);

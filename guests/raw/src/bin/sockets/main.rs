@@ -9,6 +9,7 @@
 //! | `names` | nothing, no grant | IP literals, `localhost`, bad names, a name without a grant |
 //! | `bind` | nothing | local addresses and ports of TCP sockets, states around a bind |
 //! | `listen` | nothing | listening and accepting inside the guest |
+//! | `backlog` | nothing | more clients than a listener was asked to let wait |
 //! | `join` | nothing | the two ends of a connection inside the guest |
 //! | `join-outlive` | nothing | streams of such a connection work after their socket was dropped |
 //! | `udp` | nothing, no grant | local addresses, ports, states and options of UDP sockets |
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         ["names"] => names::check(&mut report),
         ["bind"] => binding::check(&mut report),
         ["listen"] => listening::check(&mut report),
+        ["backlog"] => listening::check_backlog(&mut report),
         ["join"] => joined::check(&mut report),
         ["join-outlive"] => joined::check_outlive(&mut report),
         ["udp"] => udp::check(&mut report),
