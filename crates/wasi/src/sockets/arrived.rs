@@ -2,10 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use capability::{Labels, keys};
 use rustix::io::Errno;
-use rustix::net::SocketAddrAny;
+use rustix::net::{SendFlags, SocketAddrAny};
 
 /// The two address families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub(crate) struct Addresses {
 pub(crate) struct Arrived {
     pub(crate) socket: OwnedFd,
     pub(crate) addresses: Addresses,
+    /// The other end of a socket pair that waits in a queue: it takes both ends to reset one.
+    pub(crate) client: Option<OwnedFd>,
 }
 
 impl Arrived {
@@ -95,7 +98,7 @@ impl Arrived {
         let local = local_of(&answer.socket).or_else(|| labelled(labels, keys::CLIENT_ADDRESS, keys::CLIENT_PORT));
         let nowhere = SocketAddr::new(Family::of(asked.ip()).unspecified(), local.map_or(0, |local| local.port()));
         let local = local.filter(own_family).unwrap_or(nowhere);
-        Arrived { addresses: Addresses { local, remote: remote.unwrap_or(asked) }, socket: answer.socket }
+        Arrived { addresses: Addresses { local, remote: remote.unwrap_or(asked) }, socket: answer.socket, client: None }
     }
 
     /// What the switchboard delivered to a guest that listens at `port`.
@@ -105,7 +108,7 @@ impl Arrived {
         let local = local_of(&delivered.socket).or_else(|| labelled(labels, keys::SERVER_ADDRESS, keys::SERVER_PORT));
         let remote = remote_of(&delivered.socket).or_else(|| labelled(labels, keys::CLIENT_ADDRESS, keys::CLIENT_PORT));
         let addresses = Addresses { local: local.unwrap_or(nowhere(port)), remote: remote.unwrap_or(nowhere(0)) };
-        Arrived { addresses, socket: delivered.socket }
+        Arrived { addresses, socket: delivered.socket, client: None }
     }
 
     /// The same, with its addresses as a socket of `family` tells them.
@@ -114,12 +117,25 @@ impl Arrived {
         Arrived { addresses: Addresses { local: family.tell(local), remote: family.tell(remote) }, ..self }
     }
 
+    /// Closes a connection that nobody accepted so that its client learns of it: by a reset, as the kernel does.
+    pub(crate) fn reset(self) {
+        // Whoever refuses either is gone already.
+        match &self.client {
+            // The kernel resets a pair if something is unread in the end that is closed first.
+            Some(client) => drop(rustix::net::send(client, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL)),
+            None => drop(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))),
+        }
+        let Arrived { socket, client, .. } = self;
+        drop(socket);
+        drop(client);
+    }
+
     /// One end of a socket pair.
     #[cfg(test)]
     pub(crate) fn test(local: &str) -> Arrived {
         let address = SocketAddr::new(local.parse().expect("an address"), 80);
         let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
-        Arrived { socket: socket.into(), addresses: Addresses { local: address, remote: address } }
+        Arrived { socket: socket.into(), addresses: Addresses { local: address, remote: address }, client: None }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::sockets::network::{Binding, Network, Slot};
 use crate::sockets::ports::Door;
 use crate::sockets::tcp::{SharedOptions, TcpSocket};
 
-/// A listening port. Dropping it closes what waits.
+/// A listening port. Dropping it resets what waits.
 #[derive(Debug)]
 pub(crate) struct Listener {
     network: Network,
@@ -108,5 +108,16 @@ impl Queue {
             self.next = ready!(self.receiver.poll_recv(cx));
         }
         if self.next.is_some() { Poll::Ready(()) } else { Poll::Pending }
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // Nothing comes in behind what is taken out here.
+        self.receiver.close();
+        self.next.take().into_iter().for_each(Arrived::reset);
+        while let Ok(arrived) = self.receiver.try_recv() {
+            arrived.reset();
+        }
     }
 }

@@ -34,9 +34,10 @@ pub(crate) async fn connect(
     // Whoever is bound to every address reaches loopback from loopback.
     let local = if local.ip().is_unspecified() { SocketAddr::new(loopback, local.port()) } else { local };
     let (near, far) = pair()?;
-    let accepted = Arrived { socket: far, addresses: Addresses { local: remote, remote: local } };
+    let client = Some(rustix::io::dup(&near)?);
+    let accepted = Arrived { socket: far, addresses: Addresses { local: remote, remote: local }, client };
     queue.send(accepted).await.map_err(|_closed| Fault::ConnectionRefused)?;
-    Ok((Arrived { socket: near, addresses: Addresses { local, remote } }, binding))
+    Ok((Arrived { socket: near, addresses: Addresses { local, remote }, client: None }, binding))
 }
 
 fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {

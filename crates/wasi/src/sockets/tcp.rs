@@ -392,7 +392,7 @@ impl Connected {
         slot: &Slot,
     ) -> Result<Connected, Fault> {
         options.lock().apply(&arrived);
-        let Arrived { socket, addresses } = arrived;
+        let Arrived { socket, addresses, .. } = arrived;
         let connection = Connection::new(socket, tasks, Some(Arc::clone(slot))).map_err(|error| {
             tracing::debug!(%error, "the connected socket cannot be watched");
             Fault::Unknown

@@ -245,6 +245,18 @@ async fn a_guest_without_room_for_a_socket_accepts_when_it_has() {
 }
 
 #[tokio::test]
+async fn what_waits_at_a_listener_that_closes_is_reset() {
+    let (world, end) = serving_world();
+    let socket = listening(&world, Family::V4, "0.0.0.0:8080").await;
+    let (mut client, accepted) = outside_connection("127.0.0.1:0");
+    deliver(&end, &accepted, &[]).unwrap();
+    drop(accepted);
+    poll_fn(|cx| socket.poll_acceptable(cx)).await;
+    drop(socket);
+    assert_eq!(client.read(&mut [0; 8]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[tokio::test]
 async fn a_switchboard_that_is_gone_is_told() {
     let (world, end) = serving_world();
     let _socket = listening(&world, Family::V4, "0.0.0.0:8080").await;

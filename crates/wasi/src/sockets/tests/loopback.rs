@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::net::SocketAddr;
 
-use wasmtime_wasi_io::streams::{InputStream, OutputStream};
+use wasmtime_wasi_io::streams::{InputStream, OutputStream, StreamError};
 
 use super::{World, at};
 use crate::sockets::arrived::Family;
@@ -86,8 +86,10 @@ async fn a_listener_can_close_and_listen_again() {
         let listener = listening(&world, Family::V4, "127.0.0.1:7000").await;
         let mut waiting = connect(new(&world, Family::V4), at("127.0.0.1:7000")).await.unwrap();
         drop(listener);
-        // What was not accepted is closed.
-        assert!(waiting.take_reader().unwrap().blocking_read(9).await.is_err());
+        // What was not accepted is reset.
+        let error = waiting.take_reader().unwrap().blocking_read(9).await.unwrap_err();
+        let StreamError::LastOperationFailed(error) = error else { panic!("{error}") };
+        assert_eq!(error.downcast_ref::<std::io::Error>().unwrap().kind(), std::io::ErrorKind::ConnectionReset);
     }
 }
 
