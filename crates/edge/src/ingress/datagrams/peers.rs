@@ -143,6 +143,7 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::alone;
 
     fn ends(port: u16) -> Ends {
         let at = |port| std::net::SocketAddr::new(std::net::Ipv4Addr::LOCALHOST.into(), port);
@@ -161,53 +162,59 @@ mod tests {
 
     #[test]
     fn what_comes_too_late_follows_once_the_socket_has_arrived() {
-        let now = Instant::now();
-        let mut peers = Peers::default();
-        assert!(matches!(peers.heard(ends(1), b"a".to_vec()), Known::No(bytes) if bytes == b"a"));
-        begin(&mut peers, 1);
-        assert!(matches!(peers.heard(ends(1), b"b".to_vec()), Known::Follows));
-        assert!(matches!(peers.heard(ends(1), b"c".to_vec()), Known::Follows));
-        assert!(matches!(peers.heard(ends(2), b"x".to_vec()), Known::No(_)));
-        let rest = peers.arrived(&ends(1), now).expect("two follow");
-        assert_eq!(texts(rest), [b"b", b"c"]);
-        // Those are under way now; nothing follows them.
-        assert!(peers.next_end().is_none());
-        assert!(peers.arrived(&ends(1), now).is_none());
-        match peers.heard(ends(1), b"d".to_vec()) {
-            Known::FollowsNow(parcel) => assert_eq!(texts(parcel), [b"d"]),
-            other => panic!("{other:?}"),
-        }
-        assert!(peers.arrived(&ends(1), now).is_none());
-        assert_eq!(peers.next_end(), Some(now + SETTLE_TIME));
-        peers.forget_settled(now + SETTLE_TIME);
-        assert!(matches!(peers.heard(ends(1), b"e".to_vec()), Known::No(_)));
+        alone(async {
+            let now = Instant::now();
+            let mut peers = Peers::default();
+            assert!(matches!(peers.heard(ends(1), b"a".to_vec()), Known::No(bytes) if bytes == b"a"));
+            begin(&mut peers, 1);
+            assert!(matches!(peers.heard(ends(1), b"b".to_vec()), Known::Follows));
+            assert!(matches!(peers.heard(ends(1), b"c".to_vec()), Known::Follows));
+            assert!(matches!(peers.heard(ends(2), b"x".to_vec()), Known::No(_)));
+            let rest = peers.arrived(&ends(1), now).expect("two follow");
+            assert_eq!(texts(rest), [b"b", b"c"]);
+            // Those are under way now; nothing follows them.
+            assert!(peers.next_end().is_none());
+            assert!(peers.arrived(&ends(1), now).is_none());
+            match peers.heard(ends(1), b"d".to_vec()) {
+                Known::FollowsNow(parcel) => assert_eq!(texts(parcel), [b"d"]),
+                other => panic!("{other:?}"),
+            }
+            assert!(peers.arrived(&ends(1), now).is_none());
+            assert_eq!(peers.next_end(), Some(now + SETTLE_TIME));
+            peers.forget_settled(now + SETTLE_TIME);
+            assert!(matches!(peers.heard(ends(1), b"e".to_vec()), Known::No(_)));
+        });
     }
 
     #[test]
     fn no_more_follows_than_one_push_carries() {
-        let mut peers = Peers::default();
-        begin(&mut peers, 1);
-        for _ in 0..MAX_DATAGRAMS {
-            assert!(matches!(peers.heard(ends(1), Vec::new()), Known::Follows));
-        }
-        assert!(matches!(peers.heard(ends(1), Vec::new()), Known::Full));
-        begin(&mut peers, 2);
-        assert!(matches!(peers.heard(ends(2), vec![7; MAX_DATAGRAM_BYTES]), Known::Follows));
-        assert!(matches!(peers.heard(ends(2), vec![7]), Known::Full));
-        peers.lost(&ends(2));
-        assert!(matches!(peers.heard(ends(2), vec![7]), Known::No(_)));
+        alone(async {
+            let mut peers = Peers::default();
+            begin(&mut peers, 1);
+            for _ in 0..MAX_DATAGRAMS {
+                assert!(matches!(peers.heard(ends(1), Vec::new()), Known::Follows));
+            }
+            assert!(matches!(peers.heard(ends(1), Vec::new()), Known::Full));
+            begin(&mut peers, 2);
+            assert!(matches!(peers.heard(ends(2), vec![7; MAX_DATAGRAM_BYTES]), Known::Follows));
+            assert!(matches!(peers.heard(ends(2), vec![7]), Known::Full));
+            peers.lost(&ends(2));
+            assert!(matches!(peers.heard(ends(2), vec![7]), Known::No(_)));
+        });
     }
 
     #[test]
     fn few_are_remembered_and_the_oldest_are_forgotten_first() {
-        let start = Instant::now();
-        let mut peers = Peers::default();
-        let count = u16::try_from(MAX_SETTLING).expect("few") + 10;
-        for port in 1..=count {
-            begin(&mut peers, port);
-            assert!(peers.arrived(&ends(port), start + Duration::from_micros(port.into())).is_none());
-        }
-        assert_eq!(peers.peers.len(), MAX_SETTLING);
-        assert_eq!(peers.next_end(), Some(start + SETTLE_TIME + Duration::from_micros(11)));
+        alone(async {
+            let start = Instant::now();
+            let mut peers = Peers::default();
+            let count = u16::try_from(MAX_SETTLING).expect("few") + 10;
+            for port in 1..=count {
+                begin(&mut peers, port);
+                assert!(peers.arrived(&ends(port), start + Duration::from_micros(port.into())).is_none());
+            }
+            assert_eq!(peers.peers.len(), MAX_SETTLING);
+            assert_eq!(peers.next_end(), Some(start + SETTLE_TIME + Duration::from_micros(11)));
+        });
     }
 }

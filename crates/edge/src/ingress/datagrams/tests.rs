@@ -309,33 +309,37 @@ fn an_address_is_heard_by_one() {
     });
 }
 
-#[tokio::test]
-async fn what_a_new_socket_holds_of_others_is_not_the_peers() {
-    let (handle, _far) = handle();
-    let mut ingress = Ingress::new(hear("127.0.0.1").0, handle, Labels::new(), LIMITS).expect("a socket");
-    // As between bind and connect: the socket is there, and hears everybody.
-    let (socket, local) = hear("127.0.0.1");
-    socket.set_nonblocking(true).expect("the mode can be set");
-    let (one, stranger) = (peer("127.0.0.1", local), peer("127.0.0.1", local));
-    for (from, text) in [(&stranger, "mine"), (&one, "first"), (&stranger, "too"), (&one, "second")] {
-        from.send(text.as_bytes()).expect("the server is there");
-    }
-    socket.connect(one.local_addr().expect("bound")).expect("an address of this machine");
-    let ends_of = |peer: &StdSocket| Ends { peer: peer.local_addr().expect("bound"), local };
-    let held = ingress.drain(OwnedFd::from(socket), ends_of(&one)).expect("it can be read");
-    assert_eq!(held, [b"first".as_slice(), b"second"]);
-    let ends = ends_of(&stranger);
-    let strangers = [b"mine".as_slice(), b"too"].map(|text| Datagram { ends, bytes: text.to_vec() });
-    assert_eq!(ingress.inbox, strangers);
+#[test]
+fn what_a_new_socket_holds_of_others_is_not_the_peers() {
+    alone(async {
+        let (handle, _far) = handle();
+        let mut ingress = Ingress::new(hear("127.0.0.1").0, handle, Labels::new(), LIMITS).expect("a socket");
+        // As between bind and connect: the socket is there, and hears everybody.
+        let (socket, local) = hear("127.0.0.1");
+        socket.set_nonblocking(true).expect("the mode can be set");
+        let (one, stranger) = (peer("127.0.0.1", local), peer("127.0.0.1", local));
+        for (from, text) in [(&stranger, "mine"), (&one, "first"), (&stranger, "too"), (&one, "second")] {
+            from.send(text.as_bytes()).expect("the server is there");
+        }
+        socket.connect(one.local_addr().expect("bound")).expect("an address of this machine");
+        let ends_of = |peer: &StdSocket| Ends { peer: peer.local_addr().expect("bound"), local };
+        let held = ingress.drain(OwnedFd::from(socket), ends_of(&one)).expect("it can be read");
+        assert_eq!(held, [b"first".as_slice(), b"second"]);
+        let ends = ends_of(&stranger);
+        let strangers = [b"mine".as_slice(), b"too"].map(|text| Datagram { ends, bytes: text.to_vec() });
+        assert_eq!(ingress.inbox, strangers);
+    });
 }
 
-#[tokio::test]
-async fn nobody_makes_the_ingress_talk_to_itself() {
-    let (handle, _far) = handle();
-    let (socket, local) = hear("127.0.0.1");
-    let mut ingress = Ingress::new(socket, handle, Labels::new(), LIMITS).expect("a socket");
-    assert!(ingress.parcel(Ends { peer: local, local }, b"echo".to_vec()).is_err());
-    // A port that nobody can have has no label.
-    let nobody = SocketAddr::new(ip("127.0.0.1"), 0);
-    assert!(ingress.parcel(Ends { peer: nobody, local }, b"echo".to_vec()).is_err());
+#[test]
+fn nobody_makes_the_ingress_talk_to_itself() {
+    alone(async {
+        let (handle, _far) = handle();
+        let (socket, local) = hear("127.0.0.1");
+        let mut ingress = Ingress::new(socket, handle, Labels::new(), LIMITS).expect("a socket");
+        assert!(ingress.parcel(Ends { peer: local, local }, b"echo".to_vec()).is_err());
+        // A port that nobody can have has no label.
+        let nobody = SocketAddr::new(ip("127.0.0.1"), 0);
+        assert!(ingress.parcel(Ends { peer: nobody, local }, b"echo".to_vec()).is_err());
+    });
 }
