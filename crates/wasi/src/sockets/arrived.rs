@@ -8,6 +8,8 @@ use capability::{Labels, keys};
 use rustix::io::Errno;
 use rustix::net::{SendFlags, SocketAddrAny};
 
+use crate::sockets::network::Slot;
+
 /// The two address families.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
@@ -80,8 +82,17 @@ pub(crate) struct Addresses {
 pub(crate) struct Arrived {
     pub(crate) socket: OwnedFd,
     pub(crate) addresses: Addresses,
-    /// The other end of a socket pair that waits in a queue: it takes both ends to reset one.
-    pub(crate) client: Option<OwnedFd>,
+    /// What a socket pair that waits in a queue needs besides.
+    pub(crate) own: Option<OwnPair>,
+}
+
+/// A connection of the guest to itself that nobody has accepted yet.
+#[derive(Debug)]
+pub(crate) struct OwnPair {
+    /// The other end: it takes both ends to reset one.
+    pub(crate) client: OwnedFd,
+    /// That of the socket to be accepted. Taken already, or a guest that connects and never accepts would pass its limit.
+    pub(crate) slot: Slot,
 }
 
 impl Arrived {
@@ -98,7 +109,7 @@ impl Arrived {
         let local = local_of(&answer.socket).or_else(|| labelled(labels, keys::CLIENT_ADDRESS, keys::CLIENT_PORT));
         let nowhere = SocketAddr::new(Family::of(asked.ip()).unspecified(), local.map_or(0, |local| local.port()));
         let local = local.filter(own_family).unwrap_or(nowhere);
-        Arrived { addresses: Addresses { local, remote: remote.unwrap_or(asked) }, socket: answer.socket, client: None }
+        Arrived { addresses: Addresses { local, remote: remote.unwrap_or(asked) }, socket: answer.socket, own: None }
     }
 
     /// What the switchboard delivered to a guest that listens at `port`.
@@ -108,7 +119,7 @@ impl Arrived {
         let local = local_of(&delivered.socket).or_else(|| labelled(labels, keys::SERVER_ADDRESS, keys::SERVER_PORT));
         let remote = remote_of(&delivered.socket).or_else(|| labelled(labels, keys::CLIENT_ADDRESS, keys::CLIENT_PORT));
         let addresses = Addresses { local: local.unwrap_or(nowhere(port)), remote: remote.unwrap_or(nowhere(0)) };
-        Arrived { addresses, socket: delivered.socket, client: None }
+        Arrived { addresses, socket: delivered.socket, own: None }
     }
 
     /// The same, with its addresses as a socket of `family` tells them.
@@ -120,14 +131,14 @@ impl Arrived {
     /// Closes a connection that nobody accepted so that its client learns of it: by a reset, as the kernel does.
     pub(crate) fn reset(self) {
         // Whoever refuses either is gone already.
-        match &self.client {
+        match &self.own {
             // The kernel resets a pair if something is unread in the end that is closed first.
-            Some(client) => drop(rustix::net::send(client, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL)),
+            Some(own) => drop(rustix::net::send(&own.client, &[0], SendFlags::DONTWAIT | SendFlags::NOSIGNAL)),
             None => drop(rustix::net::sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO))),
         }
-        let Arrived { socket, client, .. } = self;
+        let Arrived { socket, own, .. } = self;
         drop(socket);
-        drop(client);
+        drop(own);
     }
 
     /// One end of a socket pair.
@@ -135,7 +146,7 @@ impl Arrived {
     pub(crate) fn test(local: &str) -> Arrived {
         let address = SocketAddr::new(local.parse().expect("an address"), 80);
         let (socket, _) = std::os::unix::net::UnixStream::pair().expect("a pair");
-        Arrived { socket: socket.into(), addresses: Addresses { local: address, remote: address }, client: None }
+        Arrived { socket: socket.into(), addresses: Addresses { local: address, remote: address }, own: None }
     }
 }
 

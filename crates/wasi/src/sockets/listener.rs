@@ -4,7 +4,7 @@
 //! the channel of the switchboard, then in the ingress, then in the kernel. Nothing is dropped.
 
 use std::net::SocketAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use tokio::sync::mpsc;
@@ -70,7 +70,7 @@ impl Listener {
             Some(arrived) => arrived,
             None => queue.receiver.try_recv().map_err(|_nothing| Fault::WouldBlock)?,
         };
-        let slot = match self.network.slot() {
+        let slot = match arrived.own.as_ref().map(|own| Arc::clone(&own.slot)).map_or_else(|| self.network.slot(), Ok) {
             Ok(slot) => slot,
             Err(fault) => {
                 queue.next = Some(arrived);

@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
-use crate::sockets::arrived::{Addresses, Arrived, Family};
+use crate::sockets::arrived::{Addresses, Arrived, Family, OwnPair};
 use crate::sockets::fault::Fault;
 use crate::sockets::network::{Binding, Network};
 use crate::sockets::ports::{Door, Transport};
@@ -15,7 +15,8 @@ use crate::sockets::ports::{Door, Transport};
 ///
 /// # Errors
 ///
-/// [`Fault::ConnectionRefused`] if nobody listens there (any more), or the system has no socket pair.
+/// [`Fault::ConnectionRefused`] if nobody listens there (any more), [`Fault::NewSocketLimit`] if the guest may have no
+/// socket for the other end, or the system has no socket pair.
 pub(crate) async fn connect(
     network: Network,
     door: Door,
@@ -34,10 +35,10 @@ pub(crate) async fn connect(
     // Whoever is bound to every address reaches loopback from loopback.
     let local = if local.ip().is_unspecified() { SocketAddr::new(loopback, local.port()) } else { local };
     let (near, far) = pair()?;
-    let client = Some(rustix::io::dup(&near)?);
-    let accepted = Arrived { socket: far, addresses: Addresses { local: remote, remote: local }, client };
+    let own = Some(OwnPair { client: rustix::io::dup(&near)?, slot: network.slot()? });
+    let accepted = Arrived { socket: far, addresses: Addresses { local: remote, remote: local }, own };
     queue.send(accepted).await.map_err(|_closed| Fault::ConnectionRefused)?;
-    Ok((Arrived { socket: near, addresses: Addresses { local, remote }, client: None }, binding))
+    Ok((Arrived { socket: near, addresses: Addresses { local, remote }, own: None }, binding))
 }
 
 fn pair() -> Result<(OwnedFd, OwnedFd), Fault> {

@@ -112,3 +112,25 @@ async fn a_full_queue_makes_the_next_one_wait() {
     poll_fn(|cx| third.poll_connected(cx)).await;
     assert_eq!(third.finish_connect(), Ok(()));
 }
+
+#[tokio::test]
+async fn a_guest_that_connects_and_never_accepts_meets_its_limit() {
+    let world = World::without_network();
+    let mut listener = new(&world, Family::V4);
+    listener.bind(at("127.0.0.1:7000")).await.unwrap();
+    listener.set_backlog(4096).unwrap();
+    listener.listen().unwrap();
+    let mut waiting = 0;
+    let refused = loop {
+        match connect(new(&world, Family::V4), at("127.0.0.1:7000")).await {
+            Ok(_dropped) => waiting += 1,
+            Err(fault) => break fault,
+        }
+        assert!(waiting < 4096);
+    };
+    assert_eq!(refused, Fault::NewSocketLimit);
+    // The listener, and the client that was refused, have one each.
+    assert_eq!(waiting, super::MAX_SOCKETS - 2);
+    drop(listener.accept().unwrap());
+    assert!(connect(new(&world, Family::V4), at("127.0.0.1:7000")).await.is_ok());
+}
