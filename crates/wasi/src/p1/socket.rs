@@ -37,6 +37,7 @@ pub(crate) struct Socket {
 }
 
 /// The two kinds.
+#[expect(clippy::large_enum_variant, reason = "the table holds each socket in a box of its own")]
 #[derive(Debug)]
 pub(super) enum Kind {
     Tcp(Tcp),
