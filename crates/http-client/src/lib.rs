@@ -1,0 +1,1 @@
+//! HTTP requests over connections that others make: TLS, a pool, time limits.
