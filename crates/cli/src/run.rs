@@ -16,7 +16,7 @@ use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use wasi::{Access, Exit, GuestSpec, Linkers, Program, Stdio, Volume};
+use wasi::{Access, Exit, GuestSpec, Linkers, Program, Start, Stdio, Volume};
 
 /// Runs one guest to its end.
 pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
@@ -43,17 +43,17 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
             env: plan.environment.clone(),
             volumes,
             workdir: plan.workdir.clone(),
-            stdio: Stdio::Inherit,
+            http: None,
             limits: Limits { memory_bytes: plan.memory_bytes, ..Limits::default() },
             deadline: plan.timeout,
             network,
             application: Some(plan.service.clone()),
             max_sockets: wasi::MAX_SOCKETS,
             listeners: open_fds::listeners(&plan),
-            connections,
             report: Arc::new(Hints::default()),
         };
-        program.run(spec).await.map_err(Fault::cannot_run)
+        let start = Start { connections, ..Start::with(Stdio::Inherit) };
+        program.run(&spec, start).await.map_err(Fault::cannot_run)
     })?;
     // A thread that waits for standard input would wait for ever.
     runtime.shutdown_background();
