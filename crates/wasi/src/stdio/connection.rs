@@ -146,3 +146,86 @@ impl AsyncWrite for AsyncWriter {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn pair() -> (StdioConnection, UnixStream) {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        (StdioConnection::new(ours.into()).unwrap(), peer)
+    }
+
+    #[tokio::test]
+    async fn streams_share_one_connection_and_end_nothing() {
+        let (connection, mut peer) = pair();
+        for turn in ["one", "two"] {
+            peer.write_all(turn.as_bytes()).unwrap();
+            let mut input = connection.input().p2_stream();
+            input.ready().await;
+            assert_eq!(input.read(100).unwrap(), turn);
+            let mut output = connection.output().p2_stream();
+            output.write(Bytes::from(turn)).unwrap();
+        }
+        let mut heard = [0; 6];
+        peer.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_goes_out_before_the_end() {
+        const MUCH: usize = 60 * 1024;
+        let (connection, mut peer) = pair();
+        let mut written = 0;
+        let mut output = connection.output().p2_stream();
+        // Until the kernel takes no more, so that something is left for a task.
+        while output.check_write().unwrap() > 0 {
+            output.write(Bytes::from(vec![7; MUCH])).unwrap();
+            written += MUCH;
+        }
+        drop(output);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut heard = Vec::new();
+            peer.read_to_end(&mut heard).unwrap();
+            heard.len()
+        });
+        connection.close().await;
+        assert_eq!(reading.await.unwrap(), written);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_said_more_than_was_read_still_gets_its_answer() {
+        let (connection, mut peer) = pair();
+        peer.write_all(b"asked, and much that nobody reads").unwrap();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut heard = String::new();
+            peer.read_to_string(&mut heard).map(|_| heard)
+        });
+        connection.output().p2_stream().write(Bytes::from_static(b"answer")).unwrap();
+        connection.close().await;
+        drop(connection);
+        assert_eq!(reading.await.unwrap().unwrap(), "answer");
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_ends_badly_resets_its_connection() {
+        let listener = std::net::Ipv4Addr::LOCALHOST;
+        let socket = |kind| rustix::net::socket(rustix::net::AddressFamily::INET, kind, None).unwrap();
+        let (server, client) = (socket(rustix::net::SocketType::STREAM), socket(rustix::net::SocketType::STREAM));
+        rustix::net::bind(&server, &std::net::SocketAddr::from((listener, 0))).unwrap();
+        rustix::net::listen(&server, 1).unwrap();
+        let address = rustix::net::getsockname(&server).unwrap();
+        rustix::net::connect(&client, &address).unwrap();
+        let connection = StdioConnection::new(rustix::net::accept(&server).unwrap()).unwrap();
+        connection.reset();
+        drop(connection);
+        let mut nothing = [0; 1];
+        let read = rustix::io::read(&client, &mut nothing);
+        assert_eq!(read, Err(rustix::io::Errno::CONNRESET));
+    }
+}
