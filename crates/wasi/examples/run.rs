@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use sandbox::{Code, Engine, Limits, OwnFile, Settings};
-use wasi::{Access, Denial, DenialReport, Exit, GuestSpec, Linkers, Program, Stdio, Volume};
+use wasi::{Access, Denial, DenialReport, Exit, GuestSpec, Linkers, Program, Start, Stdio, Volume};
 
 #[derive(Debug)]
 struct ToStderr;
@@ -36,18 +36,17 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         env: vec![("GREETING".to_owned(), "hello".to_owned())],
         volumes: vec![here],
         workdir: Some("/here".to_owned()),
-        stdio: Stdio::Inherit,
+        http: None,
         limits: Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
         deadline: Some(std::time::Duration::from_secs(5)),
         network: None,
         application: None,
         max_sockets: wasi::MAX_SOCKETS,
         listeners: Vec::new(),
-        connections: Vec::new(),
         report: Arc::new(ToStderr),
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    Ok(match runtime.block_on(program.run(spec))? {
+    Ok(match runtime.block_on(program.run(&spec, Start::with(Stdio::Inherit)))? {
         Exit::Code(code) => ExitCode::from(u8::try_from(code & 0xff)?),
         Exit::Trap(report) => {
             eprintln!("run: {report}");

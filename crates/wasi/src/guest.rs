@@ -8,15 +8,17 @@ use sandbox::Limits;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
 use crate::exit::RunError;
+use crate::http::OutgoingHttp;
 use crate::p1::{ConnectFd, ListenFd};
 use crate::sockets::DenialReport;
+use crate::stdio::Stdio;
 use crate::workdir;
 
 /// The sockets that a guest may have at once if nothing else is said: more than most services need, and few enough that
 /// one guest cannot use up the descriptors of a process that hosts several.
 pub const MAX_SOCKETS: usize = 4096;
 
-/// Everything that one guest gets.
+/// What every instance of a guest gets.
 #[derive(Debug)]
 pub struct GuestSpec {
     /// Its arguments; the first is its own name.
@@ -27,24 +29,41 @@ pub struct GuestSpec {
     pub volumes: Vec<Volume>,
     /// Where relative paths begin: a path inside a volume, as the guest sees it.
     pub workdir: Option<String>,
-    /// Its standard streams.
-    pub stdio: Stdio,
     /// How much of the machine it may use.
     pub limits: Limits,
     /// When it is ended, counted from its start. `None`: never.
     pub deadline: Option<Duration>,
     /// Its way to the network. `None`: it has none.
     pub network: Option<client::Handle>,
+    /// Its way to ask for something by HTTP, over the same handle. `None`: it has none.
+    pub http: Option<Arc<OutgoingHttp>>,
     /// The application whose services are its one-word names. `None`: the handle knows.
     pub application: Option<String>,
     /// Most sockets it may have at once, peers of UDP sockets included.
     pub max_sockets: usize,
     /// The ports that a module of preview 1 finds open. See [`Program::takes_descriptors`](crate::Program::takes_descriptors).
     pub listeners: Vec<ListenFd>,
-    /// The streams that such a module finds connected.
-    pub connections: Vec<ConnectFd>,
     /// Who is told what was refused.
     pub report: Arc<dyn DenialReport>,
+}
+
+/// What one instance gets besides.
+#[derive(Debug)]
+pub struct Start {
+    /// Its standard streams.
+    pub stdio: Stdio,
+    /// Its environment, besides that of every instance.
+    pub env: Vec<(String, String)>,
+    /// The streams that a module of preview 1 finds connected.
+    pub connections: Vec<ConnectFd>,
+}
+
+impl Start {
+    /// With these standard streams and nothing else.
+    #[must_use]
+    pub fn with(stdio: Stdio) -> Start {
+        Start { stdio, env: Vec::new(), connections: Vec::new() }
+    }
 }
 
 /// A directory that a guest sees.
@@ -67,25 +86,14 @@ pub enum Access {
     ReadWrite,
 }
 
-/// A guest's standard streams.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stdio {
-    /// Those of this process.
-    Inherit,
-    /// Nothing to read, and what is written is lost.
-    Null,
-}
-
 impl GuestSpec {
     /// Sets up the part of the guest's world that wasmtime-wasi provides.
-    pub(crate) fn context(&self) -> Result<WasiCtxBuilder, RunError> {
+    pub(crate) fn context(&self, stdio: Stdio, env: &[(String, String)]) -> Result<WasiCtxBuilder, RunError> {
         let mut context = WasiCtxBuilder::new();
-        // One guest has one thread to itself: handing file operations to another one only costs time.
+        // Handing file operations to another thread costs more than most of them take.
         context.allow_blocking_current_thread(true);
-        context.args(&self.args).envs(&self.env);
-        if self.stdio == Stdio::Inherit {
-            context.inherit_stdio();
-        }
+        context.args(&self.args).envs(&self.env).envs(env);
+        stdio.add(&mut context);
         for volume in &self.volumes {
             add_volume(&mut context, &volume.dir, &volume.guest_path, volume.access)?;
         }

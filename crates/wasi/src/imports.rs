@@ -16,6 +16,8 @@ pub(crate) const WASI_0_2: &[&str] = &[
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -47,6 +49,8 @@ pub(crate) const WASI_0_3: &[&str] = &[
     "wasi:clocks/system-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/client",
+    "wasi:http/types",
     "wasi:random/insecure",
     "wasi:random/insecure-seed",
     "wasi:random/random",
@@ -106,6 +110,7 @@ mod tests {
         assert!(is_provided("wasi:clocks/wall-clock@0.2.6"));
         assert!(!is_provided("wasi:clocks/wall-clock@0.3.0"));
         assert!(is_provided("wasi:clocks/system-clock@0.3.0"));
-        assert!(!is_provided("wasi:http/types@0.2.0"));
+        assert!(is_provided("wasi:http/types@0.2.0"));
+        assert!(!is_provided("wasi:tls/types@0.2.0"));
     }
 }

@@ -12,17 +12,22 @@
 
 mod exit;
 mod guest;
+mod http;
 mod imports;
 mod linkers;
 mod p1;
 mod program;
 mod sockets;
 mod state;
+mod stdio;
+mod store;
 mod workdir;
 
 pub use exit::{Exit, RunError};
-pub use guest::{Access, GuestSpec, MAX_SOCKETS, Stdio, Volume};
+pub use guest::{Access, GuestSpec, MAX_SOCKETS, Start, Volume};
+pub use http::OutgoingHttp;
 pub use linkers::{LinkError, Linkers};
 pub use p1::{ConnectFd, ListenFd};
 pub use program::Program;
 pub use sockets::{Action, Denial, DenialCause, DenialReport, Transport};
+pub use stdio::{GuestLog, Stdio, StdioConnection};

@@ -13,6 +13,8 @@ use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
 use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, random};
 use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
 use wasmtime_wasi::{I32Exit, p0, p3};
+use wasmtime_wasi_http::p2::bindings::{LinkOptions, http};
+use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
 use crate::state::{ComponentState, ModuleState};
 use crate::{p1, sockets};
@@ -144,6 +146,8 @@ fn add_0_2(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     cli::terminal_stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
     cli::terminal_stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+    http::outgoing_handler::add_to_linker::<State, WasiHttp>(linker, State::http)?;
+    http::types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), State::http)?;
     sockets::add_0_2(linker)
 }
 
@@ -152,6 +156,7 @@ fn add_0_3(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     p3::clocks::add_to_linker(linker)?;
     p3::filesystem::add_to_linker(linker)?;
     p3::random::add_to_linker(linker)?;
+    wasmtime_wasi_http::p3::add_to_linker(linker)?;
     sockets::add_0_3(linker)
 }
 
@@ -185,6 +190,6 @@ mod tests {
             let name = format!("{interface}@0.3.0");
             assert!(!has(old, &name) && has(new, &name), "{name}");
         }
-        assert!(!has(new, "wasi:http/types@0.2.12"));
+        assert!(!has(new, "wasi:tls/types@0.2.12"));
     }
 }

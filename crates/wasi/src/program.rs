@@ -3,18 +3,18 @@
 use std::io::Write;
 use std::time::Duration;
 
-use sandbox::{Code, GuestLimiter, Ticker};
-use wasmtime::component::{Component, InstancePre, ResourceTable};
+use sandbox::{Code, GuestLimiter};
+use wasmtime::component::{Component, InstancePre};
 use wasmtime::{ExternType, Module, Store};
 use wasmtime_wasi::{p2, p3};
 
 use crate::exit::{Exit, RunError};
-use crate::guest::GuestSpec;
+use crate::guest::{GuestSpec, Start};
 use crate::imports::{self, Line};
 use crate::linkers::{LinkError, Linkers, MODULE_NAMES};
 use crate::p1::{self, Preview1};
-use crate::sockets::Network;
 use crate::state::{ComponentState, ModuleState};
+use crate::store::Stores;
 
 /// The interface of a command.
 const RUN: &str = "wasi:cli/run";
@@ -30,7 +30,7 @@ const MEMORY_MINIMUM: &str = "memory minimum size";
 
 /// A guest joined with its interfaces. Running it makes an instance; any number may run from one program.
 pub struct Program {
-    engine: sandbox::Engine,
+    stores: Stores,
     kind: Kind,
 }
 
@@ -52,7 +52,7 @@ impl Program {
             Code::Module(module) => join_module(linkers, module)?,
             Code::Component(component) => join_component(linkers, component)?,
         };
-        Ok(Program { engine: linkers.engine().clone(), kind })
+        Ok(Program { stores: Stores::new(linkers.engine()), kind })
     }
 
     /// Whether a guest can find sockets open when it starts: a module of preview 1 can.
@@ -64,37 +64,52 @@ impl Program {
         }
     }
 
+    /// From now on instances that compute give way to each other, and to whatever else their thread has to do.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError::Ticker`].
+    pub fn take_turns(&self) -> Result<(), RunError> {
+        self.stores.take_turns()
+    }
+
     /// Runs one instance until it ends or its deadline comes. Must be called inside a tokio runtime with time and I/O.
+    /// Dropping the future ends the guest.
     ///
     /// # Errors
     ///
     /// The instance could not be started; whatever the guest does afterwards is an [`Exit`].
-    pub async fn run(&self, spec: GuestSpec) -> Result<Exit, RunError> {
-        let Some(deadline) = spec.deadline else { return self.run_to_end(spec).await };
-        // While the guest computes, the ticker makes it yield, so that the timer below gets a turn.
-        let _ticker = Ticker::start(&self.engine).map_err(RunError::Ticker)?;
-        within(deadline, self.run_to_end(spec)).await
+    pub async fn run(&self, spec: &GuestSpec, start: Start) -> Result<Exit, RunError> {
+        let Some(deadline) = spec.deadline else { return self.run_to_end(spec, start).await };
+        // While the guest computes, the timer below needs a turn.
+        self.stores.take_turns()?;
+        within(deadline, self.run_to_end(spec, start)).await
     }
 
-    async fn run_to_end(&self, spec: GuestSpec) -> Result<Exit, RunError> {
-        let finds_open = !(spec.listeners.is_empty() && spec.connections.is_empty());
+    async fn run_to_end(&self, spec: &GuestSpec, start: Start) -> Result<Exit, RunError> {
+        let finds_open = !(spec.listeners.is_empty() && start.connections.is_empty());
         if finds_open && !self.takes_descriptors() {
             return Err(RunError::NoDescriptors);
         }
         let exit = match &self.kind {
-            Kind::Module(pre) => self.run_module(pre, spec).await,
-            Kind::Wasi02(pre) => self.run_0_2(pre, spec).await,
-            Kind::Wasi03(pre) => self.run_0_3(pre, spec).await,
+            Kind::Module(pre) => self.run_module(pre, spec, start).await,
+            Kind::Wasi02(pre) => self.run_0_2(pre, spec, start).await,
+            Kind::Wasi03(pre) => self.run_0_3(pre, spec, start).await,
         };
         // If standard output is gone there is nobody to tell.
         let _ = std::io::stdout().flush();
         exit
     }
 
-    async fn run_module(&self, pre: &wasmtime::InstancePre<ModuleState>, spec: GuestSpec) -> Result<Exit, RunError> {
+    async fn run_module(
+        &self,
+        pre: &wasmtime::InstancePre<ModuleState>,
+        spec: &GuestSpec,
+        start: Start,
+    ) -> Result<Exit, RunError> {
         let limiter = GuestLimiter::new(spec.limits);
-        let state = ModuleState { limiter, preview1: Preview1::start(spec).await? };
-        let mut store = self.store(state, |state| &mut state.limiter);
+        let state = ModuleState { limiter, preview1: Preview1::start(spec, start).await? };
+        let mut store = self.stores.store(state, |state| &mut state.limiter);
         let run = async {
             let instance = pre.instantiate_async(&mut store).await?;
             let start = instance.get_typed_func::<(), ()>(&mut store, START)?;
@@ -108,8 +123,13 @@ impl Program {
         exit
     }
 
-    async fn run_0_2(&self, pre: &p2::bindings::CommandPre<ComponentState>, spec: GuestSpec) -> Result<Exit, RunError> {
-        let mut store = self.store(component_state(spec)?, |state| &mut state.limiter);
+    async fn run_0_2(
+        &self,
+        pre: &p2::bindings::CommandPre<ComponentState>,
+        spec: &GuestSpec,
+        start: Start,
+    ) -> Result<Exit, RunError> {
+        let mut store = self.stores.store(ComponentState::new(spec, start)?, |state| &mut state.limiter);
         let run = async {
             let command = pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
@@ -117,33 +137,19 @@ impl Program {
         finish(run.await, store).await
     }
 
-    async fn run_0_3(&self, pre: &p3::bindings::CommandPre<ComponentState>, spec: GuestSpec) -> Result<Exit, RunError> {
-        let mut store = self.store(component_state(spec)?, |state| &mut state.limiter);
+    async fn run_0_3(
+        &self,
+        pre: &p3::bindings::CommandPre<ComponentState>,
+        spec: &GuestSpec,
+        start: Start,
+    ) -> Result<Exit, RunError> {
+        let mut store = self.stores.store(ComponentState::new(spec, start)?, |state| &mut state.limiter);
         let run = async {
             let command = pre.instantiate_async(&mut store).await?;
             store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await?
         };
         finish(run.await, store).await
     }
-
-    fn store<T: Send + 'static>(&self, state: T, limiter: fn(&mut T) -> &mut GuestLimiter) -> Store<T> {
-        let mut store = Store::new(self.engine.wasmtime(), state);
-        store.limiter(move |state| limiter(state));
-        // Only a ticker moves the epoch; without one this is never reached.
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_async_yield_and_update(1);
-        store
-    }
-}
-
-fn component_state(spec: GuestSpec) -> Result<ComponentState, RunError> {
-    let wasi = spec.context()?.build();
-    Ok(ComponentState {
-        limiter: GuestLimiter::new(spec.limits),
-        wasi,
-        network: Network::new(spec.network, spec.application, spec.report, spec.max_sockets),
-        table: ResourceTable::new(),
-    })
 }
 
 /// Lets what the guest has written go out, then says how it ended.

@@ -29,12 +29,13 @@ mod tests;
 mod udp;
 
 pub(crate) use arrived::{Arrived, Family, remote_of};
-pub(crate) use connection::{Reader, Writer};
+pub(crate) use connection::{Connection, Reader, Writer};
 pub(crate) use fault::Fault;
 pub(crate) use network::{Lookup, Network};
 pub(crate) use options::{KeepAlive, NoDelay, Options, ReceiveBuffer, SendBuffer, SocketOption};
 pub(crate) use p2::{SocketsView, add_0_2};
 pub(crate) use p3::add_0_3;
+pub(crate) use pending::Tasks;
 pub(crate) use tcp::{Halves, TcpSocket};
 pub(crate) use udp::{Datagrams, UdpSocket};
 

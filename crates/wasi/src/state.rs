@@ -3,8 +3,12 @@
 use sandbox::GuestLimiter;
 use wasmtime::component::ResourceTable;
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
+use crate::exit::RunError;
+use crate::guest::{GuestSpec, Start};
+use crate::http::HttpState;
 use crate::p1::Preview1;
 use crate::sockets::{Network, SocketsView};
 
@@ -19,10 +23,26 @@ pub(crate) struct ComponentState {
     pub(crate) limiter: GuestLimiter,
     pub(crate) wasi: WasiCtx,
     pub(crate) network: Network,
+    pub(crate) http: HttpState,
     pub(crate) table: ResourceTable,
 }
 
 impl ComponentState {
+    /// Sets up the world of one instance.
+    ///
+    /// # Errors
+    ///
+    /// A volume or the working directory cannot be opened.
+    pub(crate) fn new(spec: &GuestSpec, start: Start) -> Result<ComponentState, RunError> {
+        Ok(ComponentState {
+            limiter: GuestLimiter::new(spec.limits),
+            wasi: spec.context(start.stdio, &start.env)?.build(),
+            network: Network::of(spec),
+            http: HttpState::new(spec),
+            table: ResourceTable::new(),
+        })
+    }
+
     /// What the socket interfaces work on.
     pub(crate) fn sockets(&mut self) -> SocketsView<'_> {
         SocketsView { network: &mut self.network, table: &mut self.table }
@@ -32,6 +52,12 @@ impl ComponentState {
 impl WasiView for ComponentState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for ComponentState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.http.hooks, table: &mut self.table, ctx: &mut self.http.ctx }
     }
 }
 

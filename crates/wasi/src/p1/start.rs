@@ -14,7 +14,7 @@ use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::GuestMemory;
 
 use crate::exit::RunError;
-use crate::guest::GuestSpec;
+use crate::guest::{GuestSpec, Start};
 use crate::p1::Preview1;
 use crate::p1::socket::{Kind, Socket};
 use crate::p1::table::Table;
@@ -57,29 +57,29 @@ impl Preview1 {
     /// # Errors
     ///
     /// A volume, the working directory or one of the sockets is not to be had.
-    pub(crate) async fn start(mut spec: GuestSpec) -> Result<Preview1, RunError> {
-        announce(&mut spec);
-        let mut wasi = spec.context()?.build_p1();
+    pub(crate) async fn start(spec: &GuestSpec, mut start: Start) -> Result<Preview1, RunError> {
+        announce(spec, &mut start);
+        let mut wasi = spec.context(start.stdio, &start.env)?.build_p1();
         // No memory of a guest is needed to learn how many there are.
         let mut nowhere = GuestMemory::Unshared(&mut []);
         let mut volumes = 0;
         while wasi.fd_prestat_get(&mut nowhere, Fd::from(3 + volumes)).is_ok() {
             volumes += 1;
         }
-        let network = Network::new(spec.network, spec.application, spec.report, spec.max_sockets);
+        let network = Network::of(spec);
         let mut guest = Preview1 { wasi, table: Table::new(volumes), network, fuel: 0 };
-        for listener in spec.listeners {
-            let outcome = match listen(&guest.network, &listener).await {
+        for listener in &spec.listeners {
+            let outcome = match listen(&guest.network, listener).await {
                 Ok(socket) => guest.add(socket),
                 Err(errno) => Err(errno),
             };
             outcome.map_err(|errno| RunError::Listen {
-                name: listener.name,
+                name: listener.name.clone(),
                 port: listener.port,
                 reason: errno.to_string(),
             })?;
         }
-        for ConnectFd { name, connection } in spec.connections {
+        for ConnectFd { name, connection } in start.connections {
             let socket = given(&guest.network, connection).map_err(Errno::from);
             let outcome = socket.and_then(|socket| guest.add(socket));
             outcome.map_err(|errno| RunError::Connection { name, reason: errno.to_string() })?;
@@ -89,9 +89,9 @@ impl Preview1 {
 }
 
 /// Tells the guest of what it will find.
-fn announce(spec: &mut GuestSpec) {
+fn announce(spec: &GuestSpec, start: &mut Start) {
     let listeners = spec.listeners.iter().map(|listener| &*listener.name);
-    let names: Vec<&str> = listeners.chain(spec.connections.iter().map(|connection| &*connection.name)).collect();
+    let names: Vec<&str> = listeners.chain(start.connections.iter().map(|connection| &*connection.name)).collect();
     if names.is_empty() {
         return;
     }
@@ -101,8 +101,8 @@ fn announce(spec: &mut GuestSpec) {
         ("LISTEN_PID", PROCESS.to_owned()),
     ];
     for (name, value) in told {
-        if !spec.env.iter().any(|(known, _)| known == name) {
-            spec.env.push((name.to_owned(), value));
+        if !spec.env.iter().chain(&start.env).any(|(known, _)| known == name) {
+            start.env.push((name.to_owned(), value));
         }
     }
 }

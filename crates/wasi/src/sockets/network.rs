@@ -10,6 +10,7 @@ use capability::Refusal;
 use client::RequestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::guest::GuestSpec;
 use crate::sockets::asked::{Asked, target};
 use crate::sockets::denial::{Action, Denial, DenialCause, DenialReport};
 use crate::sockets::fault::Fault;
@@ -86,6 +87,11 @@ impl Network {
             tasks: Tasks::default(),
         };
         Network { shared: Arc::new(shared) }
+    }
+
+    /// The network that a guest is given.
+    pub(crate) fn of(spec: &GuestSpec) -> Network {
+        Network::new(spec.network.clone(), spec.application.clone(), Arc::clone(&spec.report), spec.max_sockets)
     }
 
     /// The guest's tasks.

@@ -14,62 +14,71 @@ use crate::sockets::fault::Fault;
 
 /// The half that a guest reads.
 #[derive(Debug)]
-pub(crate) struct Reader(Arc<Connection>);
+pub(crate) struct Reader {
+    connection: Arc<Connection>,
+    /// Whether dropping it ends the half.
+    owns: bool,
+}
 
 impl Reader {
     pub(crate) fn new(connection: &Arc<Connection>) -> Reader {
-        Reader(Arc::clone(connection))
+        Reader { connection: Arc::clone(connection), owns: true }
+    }
+
+    /// One of several: dropping it ends nothing.
+    pub(crate) fn shared(connection: &Arc<Connection>) -> Reader {
+        Reader { connection: Arc::clone(connection), owns: false }
     }
 
     /// Reads into `buffer`; 0 is the end of the stream.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
-        if !self.0.is_reading() {
+        if !self.connection.is_reading() {
             return Poll::Ready(Ok(0));
         }
-        let outcome = ready!(self.0.poll_receive(cx, buffer, RecvFlags::empty()));
+        let outcome = ready!(self.connection.poll_receive(cx, buffer, RecvFlags::empty()));
         if !matches!(outcome, Ok(1..)) && !buffer.is_empty() {
-            self.0.close_reading();
+            self.connection.close_reading();
         }
         Poll::Ready(outcome.map_err(Fault::from))
     }
 
     /// Waits until there is something to read, the end of the stream and errors included.
     pub(crate) fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.0.is_reading() { self.0.poll_readable(cx) } else { Poll::Ready(()) }
+        if self.connection.is_reading() { self.connection.poll_readable(cx) } else { Poll::Ready(()) }
     }
 
     /// As [`Reader::poll_read`], but what is read stays to be read again.
     pub(crate) fn poll_peek(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Fault>> {
-        if !self.0.is_reading() {
+        if !self.connection.is_reading() {
             return Poll::Ready(Ok(0));
         }
-        self.0.poll_receive(cx, buffer, RecvFlags::PEEK).map_err(Fault::from)
+        self.connection.poll_receive(cx, buffer, RecvFlags::PEEK).map_err(Fault::from)
     }
 
     /// How many bytes can be read without waiting; 0 from a readable stream is its end.
     pub(crate) fn available(&self) -> u64 {
-        if self.0.is_reading() { rustix::io::ioctl_fionread(&*self.0).unwrap_or(0) } else { 0 }
+        if self.connection.is_reading() { rustix::io::ioctl_fionread(&*self.connection).unwrap_or(0) } else { 0 }
     }
 }
 
 #[async_trait::async_trait]
 impl InputStream for Reader {
     fn read(&mut self, size: usize) -> StreamResult<Bytes> {
-        if !self.0.is_reading() {
+        if !self.connection.is_reading() {
             return Err(StreamError::Closed);
         }
         if size == 0 {
             return Ok(Bytes::new());
         }
-        match self.0.receive(size.min(MAX_CHUNK_BYTES)) {
+        match self.connection.receive(size.min(MAX_CHUNK_BYTES)) {
             Ok(Some(data)) if data.is_empty() => {
-                self.0.close_reading();
+                self.connection.close_reading();
                 Err(StreamError::Closed)
             }
             Ok(Some(data)) => Ok(data.into()),
             Ok(None) => Ok(Bytes::new()),
             Err(errno) => {
-                self.0.close_reading();
+                self.connection.close_reading();
                 Err(failed(errno))
             }
         }
@@ -98,6 +107,8 @@ impl Pollable for Reader {
 
 impl Drop for Reader {
     fn drop(&mut self) {
-        self.0.close_reading();
+        if self.owns {
+            self.connection.close_reading();
+        }
     }
 }

@@ -13,40 +13,49 @@ use crate::sockets::fault::Fault;
 
 /// The half that a guest writes.
 #[derive(Debug)]
-pub(crate) struct Writer(Arc<Connection>);
+pub(crate) struct Writer {
+    connection: Arc<Connection>,
+    /// Whether dropping it ends the half.
+    owns: bool,
+}
 
 impl Writer {
     pub(crate) fn new(connection: &Arc<Connection>) -> Writer {
-        Writer(Arc::clone(connection))
+        Writer { connection: Arc::clone(connection), owns: true }
+    }
+
+    /// One of several: dropping it ends nothing.
+    pub(crate) fn shared(connection: &Arc<Connection>) -> Writer {
+        Writer { connection: Arc::clone(connection), owns: false }
     }
 
     /// Hands `data` to the kernel and tells how much of it was taken, which is not 0 unless `data` is empty.
     ///
     /// A writer is used either so, or as an [`OutputStream`] that keeps what the kernel does not take: not both.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, data: &[u8]) -> Poll<Result<usize, Fault>> {
-        match *self.0.writing() {
+        match *self.connection.writing() {
             Writing::Idle => {}
             Writing::Failed(errno) => return Poll::Ready(Err(errno.into())),
             Writing::Busy { .. } | Writing::Closed => return Poll::Ready(Err(Fault::ConnectionBroken)),
         }
-        let outcome = ready!(self.0.poll_send(cx, data));
+        let outcome = ready!(self.connection.poll_send(cx, data));
         if outcome.is_err() {
-            *self.0.writing() = Writing::Closed;
+            *self.connection.writing() = Writing::Closed;
         }
         Poll::Ready(outcome.map_err(Fault::from))
     }
 
     /// Waits until the kernel takes something, or says why it does not.
     pub(crate) fn poll_writable(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !matches!(*self.0.writing(), Writing::Idle) {
+        if !matches!(*self.connection.writing(), Writing::Idle) {
             return Poll::Ready(());
         }
-        self.0.poll_writable(cx)
+        self.connection.poll_writable(cx)
     }
 
     /// Tells a failure, once; then the stream is closed.
     fn check(&self) -> StreamResult<MutexGuard<'_, Writing>> {
-        let mut writing = self.0.writing();
+        let mut writing = self.connection.writing();
         match *writing {
             Writing::Failed(errno) => {
                 *writing = Writing::Closed;
@@ -65,13 +74,13 @@ impl OutputStream for Writer {
         if !matches!(*writing, Writing::Idle) || bytes.len() > MAX_CHUNK_BYTES {
             return Err(StreamError::trap("the guest wrote more than `check-write` allowed"));
         }
-        match self.0.send_now(bytes) {
+        match self.connection.send_now(bytes) {
             Ok(rest) if rest.is_empty() => Ok(()),
             Ok(rest) => {
                 *writing = Writing::Busy { close: false };
                 drop(writing);
-                let connection = Arc::clone(&self.0);
-                self.0.tasks.spawn(async move {
+                let connection = Arc::clone(&self.connection);
+                self.connection.tasks.spawn(async move {
                     let result = connection.send_all(rest).await;
                     connection.write_done(result);
                 });
@@ -102,12 +111,14 @@ impl OutputStream for Writer {
 #[async_trait::async_trait]
 impl Pollable for Writer {
     async fn ready(&mut self) {
-        self.0.writable().await;
+        self.connection.writable().await;
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.0.close_writing();
+        if self.owns {
+            self.connection.close_writing();
+        }
     }
 }
