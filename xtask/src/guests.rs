@@ -14,14 +14,31 @@ use std::hash::Hasher;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Programs that need nothing but standard input and output, arguments and files, so that preview 1 runs them too.
-const PREVIEW1: &[&str] = &["env", "exit", "grow", "hello", "spin", "stdin-echo"];
+/// Programs that need nothing but standard input and output, arguments and files, so that preview 1 runs them too, and
+/// the packages they are in.
+const PREVIEW1: &[(&str, &[&str])] = &[
+    ("std-guests", &["env", "exit", "grow", "hello", "spin", "stdin-echo"]),
+    ("inetd-guests", &["echo-inetd", "exit-with", "secret", "trap-after"]),
+];
 /// The WASI 0.3 programs. They are examples of their package, because a 0.3 command is a library that exports `run`.
-const WASI_0_3: &[&str] = &["lookup", "sockets", "tcp-cat", "tcp-dial", "tcp-echo", "udp-ask", "udp-echo"];
+const WASI_0_3: &[&str] = &[
+    "echo-inetd",
+    "fetch",
+    "http-hello",
+    "http-site",
+    "lookup",
+    "sockets",
+    "tcp-cat",
+    "tcp-dial",
+    "tcp-echo",
+    "udp-ask",
+    "udp-echo",
+];
 /// The C programs: source, target, output.
 const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
     ("echo.c", "wasm32-wasip2", "echo-c.wasm"),
+    ("echo-inetd.c", "wasm32-wasip1", "echo-inetd-c-p1.wasm"),
     ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm"),
     ("listen-fds.c", "wasm32-wasip1", "listen-fds-c-p1.wasm"),
 ];
@@ -30,8 +47,9 @@ const PREVIEW1_PACKAGES: &[(&str, &[&str])] =
     &[("p1-guests", &["p1-sockets", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
 /// The Go programs, all for preview 1.
 const GO_PROGRAMS: &[&str] = &["dial", "listen"];
-/// The Python programs: each has a `NAME_app.py` beside it.
-const PYTHON_PROGRAMS: &[&str] = &["banner", "echo"];
+/// The Python programs, made of `NAME_app.py`, and the world each is for.
+const PYTHON_PROGRAMS: &[(&str, &str)] =
+    &[("banner", "command"), ("echo", "command"), ("upper", "command"), ("http", "proxy")];
 
 /// Builds all guest programs and tells the folder they are in.
 pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<PathBuf> {
@@ -42,7 +60,8 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
     lock.lock()?;
     let build = Build { workspace, toolchain, sources: workspace.root.join("guests"), folder };
     let rust = &toolchain.rust.identity;
-    let rust_sources = ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3", "p3", "p1", "wasmedge"];
+    let rust_sources =
+        ["Cargo.toml", "Cargo.lock", "std", "raw", "hello-p3", "p3", "p1", "wasmedge", "parts", "inetd", "http"];
     build.kind("Rust", &rust_sources, rust, Build::rust)?;
     build.kind("C", &["c"], &toolchain.c.identity, Build::c)?;
     build.kind("Python", &["Cargo.lock", "python"], &toolchain.python.identity, Build::python)?;
@@ -93,11 +112,13 @@ impl Build<'_> {
                 self.keep(&path, &output_name(&path)?)?;
             }
         }
-        let mut flags = vec!["--package", "std-guests"];
-        flags.extend(PREVIEW1.iter().flat_map(|name| ["--bin", name]));
-        let modules = self.cargo(&target, "wasm32-wasip1", &flags)?;
-        for name in PREVIEW1 {
-            self.keep(&modules.join(format!("{name}.wasm")), &format!("{name}-p1.wasm"))?;
+        for (package, programs) in PREVIEW1 {
+            let mut flags = vec!["--package", package];
+            flags.extend(programs.iter().flat_map(|name| ["--bin", name]));
+            let modules = self.cargo(&target, "wasm32-wasip1", &flags)?;
+            for name in *programs {
+                self.keep(&modules.join(format!("{name}.wasm")), &format!("{name}-p1.wasm"))?;
+            }
         }
         for (package, programs) in PREVIEW1_PACKAGES {
             let modules = self.cargo(&target, "wasm32-wasip1", &["--package", package])?;
@@ -166,17 +187,18 @@ impl Build<'_> {
         copy_folder(&self.sources.join("python"), &scratch)?;
         fs::rename(scratch.join("world.wit"), wit.join("world.wit"))?;
         copy_folder(&self.wasi_wit()?, &wit.join("deps"))?;
-        for name in PYTHON_PROGRAMS {
+        for (name, world) in PYTHON_PROGRAMS {
             let output = self.folder.join(format!("{name}-python.wasm"));
             let app = format!("{name}_app");
-            let mut componentize = self.toolchain.python.componentize(&scratch, &wit, "command", &app, &output);
+            let mut componentize = self.toolchain.python.componentize(&scratch, &wit, world, &app, &output);
             run_quietly(&mut componentize, &self.log(&format!("{name}-python")))?;
         }
         fs::remove_dir_all(&scratch)?;
         Ok(())
     }
 
-    /// The interfaces of WASI 0.2 as text: a part of the crate `wasip2`, which Rust guests use.
+    /// The interfaces of WASI 0.2 as text: a part of the crate `wasip2`, which Rust guests use. Some use an older one,
+    /// with the same text.
     fn wasi_wit(&self) -> Result<PathBuf> {
         let metadata = cargo_metadata(&self.workspace.guests_manifest(), &["--locked"])?;
         let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;

@@ -1,82 +1,155 @@
-//! The broker: the process beside `cord run` that makes its connections and takes those from outside.
+//! The broker: the process beside `cord run` and `cord serve` that makes a guest's connections and takes those from
+//! outside.
 //!
-//! One side ([`start`]) is the runner's: it starts the process, weakens the handle it gets to the plan's grants, and
-//! lets the strong one go before any guest runs. The other side ([`serve`]) is the process: a switchboard, an egress, a
-//! resolver and an ingress for each published port on one thread, until the runner's last handle is closed.
+//! One side ([`Broker`]) is the runner's: it starts the process, asks it for weaker handles, and lets the strong one go
+//! before any guest runs. The other side ([`serve`]) is the process: a switchboard, an egress, a resolver and an ingress
+//! for each published port on one thread, until the runner's last handle is closed.
 //!
 //! The broker listens before it answers the first request. So whoever has a handle of it knows that all is published.
+//! SIGTERM makes it take no further connections, and say so on its standard output once all it took are handed over.
 
 use crate::door::Door;
 use crate::exit::{self, Fault};
-use crate::{descriptors, logging, open_fds, parts};
+use crate::{descriptors, logging, parts, print_line};
 use anyhow::{Context, anyhow};
-use capability::{Capability, Constraint, Labels, Right, Rights, keys};
+use capability::{Capability, Constraint, Grant, Labels, Pattern, Right, Rights, keys};
 use client::{Handle, RequestError};
 use edge::ingress::IngressError;
-use manifest::flags::BrokerFlags;
-use manifest::{Publish, RunPlan, Transport, service};
+use manifest::flags::{BrokerFlags, ServedAs};
+use manifest::{GuestPlan, Publish, Transport, service};
+use rustix::process::{Pid, Signal, kill_process};
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What a broker gave to a guest.
-pub(crate) struct Started {
-    /// A handle that can do what the plan grants and nothing else. `None`: the plan grants nothing.
-    pub(crate) handle: Option<Handle>,
-    /// The connections that the guest finds open.
-    pub(crate) connections: Vec<wasi::ConnectFd>,
+/// A broker whose strongest handle this process still holds.
+pub(crate) struct Broker {
+    process: Child,
+    stopped: Option<ChildStdout>,
+    strong: Handle,
+    service: String,
 }
 
-/// Starts a broker and has it make what the plan says.
-///
-/// # Authority
-/// For as long as this function runs, the process holds the strongest handle of the new switchboard.
-pub(crate) async fn start(plan: &RunPlan) -> Result<Started, Fault> {
-    let (ours, theirs) = fdpass::pair().context("cannot make a socket for the broker")?;
-    let program = std::env::current_exe().context("cannot find this program")?;
-    let mut process = Command::new(program)
-        .arg0("cord")
-        .arg("broker")
-        .arg(format!("--service={}", plan.service))
-        .args(plan.publish.iter().map(|publish| format!("--publish={publish}")))
-        .stdin(Stdio::from(theirs))
-        .stdout(Stdio::null())
-        // Ctrl-C is for the guest. The broker ends when the last handle is closed.
-        .process_group(0)
-        .spawn()
-        .context("cannot start the broker")?;
-    let strong = Handle::new(ours).context("cannot talk to the broker")?;
-    let constraint = constraint(plan).context("cannot name the guest")?;
-    let handle = match strong.constrain(&constraint).await {
-        Ok(weaker) => Handle::new(weaker).context("cannot talk to the broker")?,
-        Err(RequestError::Gone) if has_told(&mut process) => return Err(Fault::Told),
-        Err(error) => return Err(anyhow::Error::new(error).context("the broker gave no handle").into()),
-    };
-    let connections = open_fds::connect(plan, &strong).await?;
-    Ok(Started { handle: (!plan.grants.is_empty()).then_some(handle), connections })
+impl Broker {
+    /// Starts a broker that publishes what the plan says. Must be called inside a tokio runtime.
+    ///
+    /// # Authority
+    /// As long as the value lives, the process holds the strongest handle of the new switchboard.
+    pub(crate) fn start(plan: &GuestPlan, served_as: ServedAs) -> Result<Self, Fault> {
+        let (ours, theirs) = fdpass::pair().context("cannot make a socket for the broker")?;
+        let program = std::env::current_exe().context("cannot find this program")?;
+        let served_as = match served_as {
+            ServedAs::Guest => "guest",
+            ServedAs::Connections => "connections",
+            ServedAs::Http => "http",
+            ServedAs::Https => "https",
+        };
+        let mut process = Command::new(program)
+            .arg0("cord")
+            .arg("broker")
+            .arg(format!("--service={}", plan.service))
+            .arg(format!("--served-as={served_as}"))
+            .args(plan.publish.iter().map(|publish| format!("--publish={publish}")))
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::piped())
+            // Ctrl-C is for the guest. The broker ends when the last handle is closed.
+            .process_group(0)
+            .spawn()
+            .context("cannot start the broker")?;
+        let stopped = process.stdout.take();
+        let strong = Handle::new(ours).context("cannot talk to the broker")?;
+        Ok(Self { process, stopped, strong, service: plan.service.clone() })
+    }
+
+    /// A handle that can do what the plan grants and nothing else.
+    pub(crate) async fn guest_handle(&mut self, plan: &GuestPlan) -> Result<OwnedFd, Fault> {
+        let name = || {
+            anyhow::Ok(Constraint {
+                rights: plan.rights(),
+                in_labels: service::labels(&plan.service)?,
+                out_labels: Labels::try_from_pairs([(keys::CLIENT_SERVICE, plan.service.as_str())])?,
+                grants: Some(plan.grants.clone()),
+            })
+        };
+        self.constrain(name().context("cannot name the guest")?).await
+    }
+
+    /// A handle with which this process, not the guest, takes the streams that are published without a guest's port.
+    pub(crate) async fn server_handle(&mut self) -> Result<OwnedFd, Fault> {
+        let tcp = || {
+            let grant = Grant::new(Right::ServerStart);
+            grant.with(keys::TRANSPORT, Pattern::exact(Transport::Tcp.name())?)
+        };
+        let labels = service::labels(&self.service).context("cannot name the guest")?;
+        let with_label = |grant: Grant, (key, value): (&capability::LabelKey, &capability::LabelValue)| {
+            grant.with(key.as_str(), Pattern::exact(value.as_str())?)
+        };
+        let grant = tcp().and_then(|grant| labels.iter().try_fold(grant, with_label));
+        let grants = Some(vec![grant.context("cannot name the guest")?]);
+        let rights = Rights::only(Right::ServerStart);
+        self.constrain(Constraint { rights, in_labels: labels, out_labels: Labels::default(), grants }).await
+    }
+
+    async fn constrain(&mut self, constraint: Constraint) -> Result<OwnedFd, Fault> {
+        match self.strong.constrain(&constraint).await {
+            Ok(weaker) => Ok(weaker),
+            Err(RequestError::Gone) if self.has_told() => Err(Fault::Told),
+            Err(error) => Err(anyhow::Error::new(error).context("the broker gave no handle").into()),
+        }
+    }
+
+    /// Whether a broker that gives no handle has ended of itself, and so has said why. One that was killed has not.
+    fn has_told(&mut self) -> bool {
+        self.process.wait().is_ok_and(|status| status.code() == Some(125))
+    }
+
+    /// The strongest handle.
+    pub(crate) fn strong(&self) -> &Handle {
+        &self.strong
+    }
+
+    /// Lets the strongest handle go. What is left can end the taking of connections.
+    pub(crate) fn let_go(self) -> Doors {
+        Doors { process: self.process, stopped: self.stopped }
+    }
 }
 
-/// Whether a broker that gives no handle has ended of itself, and so has said why. One that was killed has not.
-fn has_told(process: &mut Child) -> bool {
-    process.wait().is_ok_and(|status| status.code() == Some(125))
+/// What takes connections from outside, in the broker.
+pub(crate) struct Doors {
+    process: Child,
+    stopped: Option<ChildStdout>,
 }
 
-fn constraint(plan: &RunPlan) -> anyhow::Result<Constraint> {
-    Ok(Constraint {
-        rights: plan.rights(),
-        in_labels: service::labels(&plan.service)?,
-        out_labels: Labels::try_from_pairs([(keys::CLIENT_SERVICE, plan.service.as_str())])?,
-        grants: Some(plan.grants.clone()),
-    })
+impl Doors {
+    /// Takes no more connections, and waits until those that were taken are handed over.
+    pub(crate) async fn close(&mut self) {
+        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
+            // Nobody has waited for the process, so the number is still its own; one that ended has no doors.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+        if let Some(stopped) = self.stopped.take()
+            && let Ok(mut stopped) = pipe::Receiver::from_owned_fd(stopped.into())
+        {
+            let mut told = [0; 16];
+            // A line, or the end of the process: either way nothing comes any more.
+            let _ = stopped.read(&mut told).await;
+        }
+    }
 }
 
-/// Serves as the broker of one `cord run`, on the socket that is standard input.
+/// Serves as the broker of one runner, on the socket that is standard input.
 pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
     logging::start();
     descriptors::allow_many();
     let socket =
         fdpass::take_stdin().context("cord broker is started by cord run, with a socket as its standard input")?;
+    let listen = |publish: &Publish| listen(publish, flags.served_as);
     let published = flags.publish.iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
@@ -90,26 +163,36 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
                 () = switchboard.serve() => return Err(anyhow!("the switchboard ended before its edges were there")),
             }
         };
-        let mut ingresses = ingresses(&switchboard, published, &service::labels(&flags.service)?)?;
+        let (stop, stopping) = watch::channel(false);
+        let ingresses = ingresses(&switchboard, published, &service::labels(&flags.service)?, &stopping)?;
         // Not before the edges are there: a guest's first request must find them.
         switchboard.open(Capability::root(), socket).context("cannot open the handle")?;
         tokio::select! {
             () = switchboard.serve() => {}
             ended = edge::egress::run(egress, edge::egress::EgressLimits::default()) => ended.context("the egress ended")?,
             ended = edge::resolver::run(resolver, edge::resolver::ResolverLimits::default()) => ended.context("the resolver ended")?,
-            Some(ended) = ingresses.join_next() => ended.context("an ingress broke")?.context("an ingress ended")?,
+            ended = take_connections(ingresses, &stop) => ended?,
         }
         Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Listens where it is to be published, and says where if the system chose.
-fn listen(publish: &Publish) -> anyhow::Result<(Publish, Door)> {
+/// Listens where it is to be published, and says where if that must be known.
+fn listen(publish: &Publish, served_as: ServedAs) -> anyhow::Result<(Publish, Door)> {
     let door = Door::open(publish.outside, publish.transport)?;
-    if publish.outside.port() == 0 {
-        let address = door.address().context("cannot tell where it is published")?;
-        let transport = if publish.transport == Transport::Udp { "UDP port" } else { "port" };
-        exit::say(format_args!("{address} is {transport} {} of the guest", publish.guest_port));
+    let address = door.address().context("cannot tell where it is published")?;
+    let is_picked = publish.outside.port() == 0;
+    match (served_as, publish.guest_port) {
+        (ServedAs::Http, _) => exit::say(format_args!("serving http://{address}")),
+        (ServedAs::Https, _) => exit::say(format_args!("serving https://{address}")),
+        (_, Some(port)) if is_picked => {
+            let transport = if publish.transport == Transport::Udp { "UDP port" } else { "port" };
+            exit::say(format_args!("{address} is {transport} {port} of the guest"));
+        }
+        (_, None) if is_picked => {
+            exit::say(format_args!("{address} is served by a fresh instance for each connection"));
+        }
+        _ => {}
     }
     Ok((*publish, door))
 }
@@ -119,6 +202,7 @@ fn ingresses(
     switchboard: &Switchboard,
     published: Vec<(Publish, Door)>,
     service: &Labels,
+    stopping: &watch::Receiver<bool>,
 ) -> anyhow::Result<JoinSet<Result<(), IngressError>>> {
     let mut ingresses = JoinSet::new();
     if published.is_empty() {
@@ -134,7 +218,28 @@ fn ingresses(
     switchboard.open_aside(Capability::root().constrain(&push)?, theirs)?;
     let handle = Handle::new(ours)?;
     for (publish, door) in published {
-        ingresses.spawn(door.run(handle.clone(), publish.labels(service)?));
+        ingresses.spawn(door.run(handle.clone(), publish.labels(service)?, stopping.clone()));
     }
     Ok(ingresses)
+}
+
+/// Runs the ingresses, which only end when they are told to. Returns if one breaks.
+async fn take_connections(
+    mut ingresses: JoinSet<Result<(), IngressError>>,
+    stop: &watch::Sender<bool>,
+) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {
+                stop.send_replace(true);
+            }
+            Some(ended) = ingresses.join_next() => ended.context("an ingress broke")?.context("an ingress ended")?,
+        }
+        if *stop.borrow() && ingresses.is_empty() {
+            // Whoever was to hear it may be gone.
+            let _ = print_line("stopped");
+            std::future::pending::<()>().await;
+        }
+    }
 }

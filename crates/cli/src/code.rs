@@ -1,15 +1,18 @@
 //! Compiled code for a guest: from the cache, or made now by the compiler program, with progress on a terminal.
 
 use crate::exit::{self, Fault};
+use crate::guest::Guest;
 use anyhow::{Context, anyhow};
 use image::{Cache, CodeError, Origin, Reuse};
 use indicatif::{ProgressBar, ProgressStyle};
-use sandbox::{Code, Engine, OwnFile};
+use sandbox::{Allocator, Code, Engine, OwnFile, PoolSize, Settings};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
+use wasi::Linkers;
 
 /// The name of the compiler, which lies beside `cord`.
 const COMPILER: &str = "cord-compile";
@@ -40,6 +43,20 @@ pub(crate) fn load(engine: &Engine, guest: &File, shown_as: &Path) -> Result<Cod
         Err(_unfit) => obtain(&cache, engine, guest, shown_as, Reuse::Refused)?
             .map_err(|error| Fault::ours(anyhow::Error::new(error).context("cannot load the code just compiled"))),
     }
+}
+
+/// Loads the code of `guest` for many instances at once: as many as `max_instances`, or as fit into this machine.
+pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Linkers, Code, u32), Fault> {
+    // What the guest needs says how large its pool must be, and is known once it is compiled.
+    let probe = Engine::new(&Settings::default()).map_err(Fault::ours)?;
+    let demand = guest.code(&probe)?.demand();
+    let fitting = sandbox::default_instances(guest.plan().memory_bytes);
+    let instances = max_instances.map_or(fitting, NonZeroU32::get);
+    let size = PoolSize::for_guest(demand, instances).context("--max-instances").map_err(Fault::Ours)?;
+    let settings = Settings { allocator: Allocator::Pool(size), ..Settings::default() };
+    let engine = Engine::new(&settings).map_err(Fault::ours)?;
+    let code = guest.code(&engine)?;
+    Ok((Linkers::new(&engine), code, instances))
 }
 
 fn obtain(

@@ -7,6 +7,7 @@ use edge::ingress::{self, IngressError, IngressLimits};
 use manifest::Transport;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use tokio::sync::watch;
 
 /// A socket of an ingress that has not begun.
 pub(crate) enum Door {
@@ -36,11 +37,22 @@ impl Door {
     }
 
     /// Pushes what comes through `handle`, until the switchboard is gone.
-    pub(crate) async fn run(self, handle: Handle, labels: Labels) -> Result<(), IngressError> {
+    pub(crate) async fn run(
+        self,
+        handle: Handle,
+        labels: Labels,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), IngressError> {
         let limits = IngressLimits::default();
-        match self {
-            Self::Streams(listener) => ingress::run(listener, handle, labels, limits).await,
-            Self::Datagrams(socket) => ingress::run_udp(socket, handle, labels, limits).await,
+        let run = async {
+            match self {
+                Self::Streams(listener) => ingress::run(listener, handle, labels, limits).await,
+                Self::Datagrams(socket) => ingress::run_udp(socket, handle, labels, limits).await,
+            }
+        };
+        tokio::select! {
+            ended = run => ended,
+            _ = stop.wait_for(|stop| *stop) => Ok(()),
         }
     }
 }

@@ -1,12 +1,18 @@
 //! Exit codes and the one line on standard error, as container tools have them.
 
 use manifest::flags::UsageError;
+use rustix::process::Signal;
 use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// The guest trapped: 128 and the number of `SIGABRT`.
 pub(crate) const TRAPPED: u8 = 134;
+
+/// The exit code of what a signal has ended, as shells and container tools tell it.
+pub(crate) fn by_signal(signal: Signal) -> ExitCode {
+    ExitCode::from(128_u8.saturating_add(u8::try_from(signal.as_raw()).unwrap_or(u8::MAX)))
+}
 
 /// Why `cord` ends without a guest's exit code.
 #[derive(Debug)]

@@ -7,12 +7,18 @@ mod connect;
 mod descriptors;
 mod door;
 mod exit;
+mod guest;
 mod hints;
 mod inspect;
+mod log;
 mod logging;
 mod open_fds;
 mod parts;
+mod per_connection;
+mod requests;
 mod run;
+mod serve;
+mod workers;
 
 use exit::Fault;
 use manifest::{Command, Typed};
@@ -37,6 +43,7 @@ fn main() -> ExitCode {
 fn dispatch(command: Command) -> Result<ExitCode, Fault> {
     match command {
         Command::Run(flags) => run::run(flags),
+        Command::Serve(flags) => serve::serve(flags),
         Command::Broker(flags) => broker::serve(&flags),
         Command::Switchboard(flags) => parts::switchboard(&flags),
         Command::Ingress(flags) => parts::ingress(&flags),

@@ -4,42 +4,53 @@ use crate::exit::Fault;
 use anyhow::{Context, anyhow};
 use capability::{Constraint, Labels, Right, Rights, keys};
 use client::Handle;
-use manifest::{ConnectFd, RunPlan, Transport};
+use manifest::{ConnectFd, Transport};
+use std::num::NonZeroU16;
+use std::path::Path;
 use wasi::{ListenFd, Program};
 
 /// Refuses what the guest has no way to find.
-pub(crate) fn check(plan: &RunPlan, program: &Program) -> Result<(), Fault> {
-    if program.takes_descriptors() || (plan.listen_fds.is_empty() && plan.connect_fds.is_empty()) {
+pub(crate) fn check(
+    guest: &Path,
+    listen_fds: &[(Transport, NonZeroU16)],
+    connect_fds: &[ConnectFd],
+    program: &Program,
+) -> Result<(), Fault> {
+    if program.takes_descriptors() || (listen_fds.is_empty() && connect_fds.is_empty()) {
         return Ok(());
     }
-    let flag = if plan.listen_fds.is_empty() { "--connect-fd" } else { "--listen-fds" };
-    let guest = plan.guest.display();
+    let flag = if listen_fds.is_empty() { "--connect-fd" } else { "--listen-fds" };
+    let guest = guest.display();
     Err(Fault::CannotRun(anyhow!(
         "{flag} is for modules of preview 1, and {guest} is none; it opens its sockets itself"
     )))
 }
 
 /// The listening sockets, named by the guest's port.
-pub(crate) fn listeners(plan: &RunPlan) -> Vec<ListenFd> {
-    let listener = |(transport, port): &(Transport, _)| ListenFd {
+pub(crate) fn listeners(listen_fds: &[(Transport, NonZeroU16)]) -> Vec<ListenFd> {
+    let listener = |(transport, port): &(Transport, NonZeroU16)| ListenFd {
         name: format!("{}-{port}", transport.name()),
         transport: match transport {
             Transport::Tcp => wasi::Transport::Tcp,
             Transport::Udp => wasi::Transport::Udp,
         },
-        port: std::num::NonZeroU16::get(*port),
+        port: port.get(),
     };
-    plan.listen_fds.iter().map(listener).collect()
+    listen_fds.iter().map(listener).collect()
 }
 
 /// Makes the connections, each through a handle that is good for it alone and closed behind it.
 ///
 /// # Authority
 /// `strong` must not outlive the start of the guest.
-pub(crate) async fn connect(plan: &RunPlan, strong: &Handle) -> anyhow::Result<Vec<wasi::ConnectFd>> {
+pub(crate) async fn connect(
+    service: &str,
+    connect_fds: &[ConnectFd],
+    strong: &Handle,
+) -> anyhow::Result<Vec<wasi::ConnectFd>> {
     let mut connections = Vec::new();
-    for connect_fd in &plan.connect_fds {
-        let connection = connect_one(&plan.service, strong, connect_fd).await;
+    for connect_fd in connect_fds {
+        let connection = connect_one(service, strong, connect_fd).await;
         let connection = connection.with_context(|| {
             format!("cannot connect to {} for --connect-fd {}", connect_fd.target(), connect_fd.name)
         })?;

@@ -7,12 +7,14 @@ use anyhow::{Context, anyhow};
 use capability::{Capability, Labels, keys};
 use manifest::Transport;
 use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
+use rustix::process::Signal;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use switchboard::Switchboard;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 
 /// Runs a future on an event loop of this thread.
 pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<ExitCode, Fault> {
@@ -23,13 +25,30 @@ pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> 
     result
 }
 
+/// The signals that ask a program to end.
+pub(crate) struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    /// From now on they do not end this process by themselves.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next one.
+    pub(crate) async fn next(&mut self) -> Signal {
+        tokio::select! {
+            _ = self.terminate.recv() => Signal::TERM,
+            _ = self.interrupt.recv() => Signal::INT,
+        }
+    }
+}
+
 /// Waits for SIGTERM or SIGINT.
 async fn asked_to_end() -> io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    Signals::new()?.next().await;
     Ok(())
 }
 
@@ -74,8 +93,9 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
         let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
         let door = Door::open(flags.address, transport)?;
         print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
+        let (_stop, stopping) = watch::channel(false);
         tokio::select! {
-            ended = door.run(handle, labels) => {
+            ended = door.run(handle, labels, stopping) => {
                 ended.context("the ingress ended")?;
                 Err(anyhow!("the switchboard is gone"))
             }

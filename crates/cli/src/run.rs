@@ -1,123 +1,62 @@
-//! `cord run`: the guest's file, its code, its handle, and the guest.
+//! `cord run`: one instance of a guest, run to its end, or one for each connection.
 
-use crate::broker;
-use crate::code;
-use crate::descriptors;
+use crate::broker::Broker;
 use crate::exit::{self, Fault};
-use crate::hints::Hints;
-use crate::open_fds;
-use anyhow::{Context, anyhow};
-use manifest::flags::RunFlags;
-use manifest::{Outside, RunPlan};
-use rustix::fs::{Mode, OFlags};
-use sandbox::{Engine, Limits, Settings};
-use std::fs::File;
-use std::io;
-use std::path::Path;
+use crate::guest::{Guest, Host};
+use crate::{descriptors, open_fds, per_connection};
+use client::Handle;
+use manifest::RunPlan;
+use manifest::flags::{RunFlags, ServedAs};
+use sandbox::{Engine, Settings};
 use std::process::ExitCode;
-use std::sync::Arc;
-use wasi::{Access, Exit, GuestSpec, Linkers, Program, Start, Stdio, Volume};
+use std::time::Duration;
+use wasi::{Exit, Linkers, Program, Start, Stdio};
 
-/// Runs one guest to its end.
+/// Runs a guest as the flags say.
 pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
-    let plan = RunPlan::new(flags, &Host).map_err(Fault::ours)?;
+    let RunPlan { guest, listen_fds, connect_fds, per_connection } = RunPlan::new(flags, &Host).map_err(Fault::ours)?;
     descriptors::allow_many();
-    let guest = open_guest(&plan.guest)?;
-    let volumes = open_volumes(&plan)?;
+    let guest = Guest::open(guest)?;
+    if let Some(crowd) = per_connection {
+        return per_connection::run(guest, &crowd);
+    }
     let engine = Engine::new(&Settings::default()).map_err(Fault::ours)?;
-    let code = code::load(&engine, &guest, &plan.guest)?;
-    let program = Program::new(&Linkers::new(&engine), &code)
-        .with_context(|| format!("cannot run {}", plan.guest.display()))
-        .map_err(Fault::CannotRun)?;
-    open_fds::check(&plan, &program)?;
+    let code = guest.code(&engine)?;
+    let program = Program::new(&Linkers::new(&engine), &code).map_err(|error| guest.cannot_run(error))?;
+    open_fds::check(&guest.plan().file, &listen_fds, &connect_fds, &program)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let exit = runtime.block_on(async {
-        let (network, connections) = if plan.grants.is_empty() && plan.connect_fds.is_empty() {
-            (None, Vec::new())
-        } else {
-            let started = broker::start(&plan).await?;
-            (started.handle, started.connections)
-        };
-        let spec = GuestSpec {
-            args: plan.arguments.clone(),
-            env: plan.environment.clone(),
-            volumes,
-            workdir: plan.workdir.clone(),
-            http: None,
-            limits: Limits { memory_bytes: plan.memory_bytes, ..Limits::default() },
-            deadline: plan.timeout,
-            network,
-            application: Some(plan.service.clone()),
-            max_sockets: wasi::MAX_SOCKETS,
-            listeners: open_fds::listeners(&plan),
-            report: Arc::new(Hints::default()),
-        };
+        let plan = guest.plan();
+        let (mut network, mut connections) = (None, Vec::new());
+        if !(plan.grants.is_empty() && connect_fds.is_empty()) {
+            let mut broker = Broker::start(plan, ServedAs::Guest)?;
+            let handle = broker.guest_handle(plan).await?;
+            if !plan.grants.is_empty() {
+                network = Some(Handle::new(handle).map_err(Fault::ours)?);
+            }
+            connections = open_fds::connect(&plan.service, &connect_fds, broker.strong()).await?;
+        }
+        let spec = guest.spec(network, open_fds::listeners(&listen_fds)).map_err(Fault::ours)?;
         let start = Start { connections, ..Start::with(Stdio::Inherit) };
         program.run(&spec, start).await.map_err(Fault::cannot_run)
     })?;
     // A thread that waits for standard input would wait for ever.
     runtime.shutdown_background();
-    Ok(report(&plan, &exit))
+    Ok(report(guest.plan().timeout, &exit))
 }
 
-fn report(plan: &RunPlan, exit: &Exit) -> ExitCode {
+fn report(timeout: Option<Duration>, exit: &Exit) -> ExitCode {
     match exit {
         // The low eight bits, as wait(2) reports the code of any process.
-        Exit::Code(code) => ExitCode::from(code.to_le_bytes()[0]),
-        Exit::Trap(trap) => {
-            exit::say(format_args!("the guest trapped: {trap}"));
-            ExitCode::from(exit::TRAPPED)
-        }
-        Exit::TimedOut => {
-            let limit = plan.timeout.map(humantime::format_duration).map(|limit| limit.to_string()).unwrap_or_default();
-            exit::say(format_args!("the guest was ended: it ran longer than --timeout {limit}"));
-            ExitCode::from(exit::TRAPPED)
-        }
+        Exit::Code(code) => return ExitCode::from(code.to_le_bytes()[0]),
+        Exit::Trap(trap) => exit::say(format_args!("the guest trapped: {trap}")),
+        Exit::TimedOut => exit::say(format_args!("the guest was ended: {}", too_long(timeout))),
     }
+    ExitCode::from(exit::TRAPPED)
 }
 
-/// Opens the guest's file, telling apart what container tools tell apart.
-fn open_guest(path: &Path) -> Result<File, Fault> {
-    let shown = path.display();
-    let file = File::open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => Fault::NotFound(anyhow!("{shown}: there is no such file")),
-        _ => Fault::cannot_run(anyhow::Error::new(error).context(format!("cannot open {shown}"))),
-    })?;
-    let kind = file.metadata().map_err(Fault::cannot_run)?.file_type();
-    if kind.is_dir() {
-        return Err(Fault::CannotRun(anyhow!("{shown} is a folder; name a .wasm or .wat file")));
-    }
-    if !kind.is_file() {
-        return Err(Fault::CannotRun(anyhow!("{shown} is no regular file; name a .wasm or .wat file")));
-    }
-    Ok(file)
-}
-
-fn open_volumes(plan: &RunPlan) -> Result<Vec<Volume>, Fault> {
-    let open = |volume: &manifest::Volume| {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::open(&volume.host, flags, Mode::empty())
-            .map_err(io::Error::from)
-            .with_context(|| format!("cannot open the volume {}", volume.host.display()))?;
-        let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
-        Ok(Volume { dir, guest_path: volume.guest.clone(), access })
-    };
-    plan.volumes.iter().map(open).collect::<anyhow::Result<_>>().map_err(Fault::Ours)
-}
-
-/// This process's environment and files, for the plan.
-struct Host;
-
-impl Outside for Host {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the front door: --env NAME passes on a variable of this environment"
-    )]
-    fn variable(&self, name: &str) -> Option<String> {
-        std::env::var(name).ok()
-    }
-
-    fn read(&self, path: &Path) -> io::Result<String> {
-        std::fs::read_to_string(path)
-    }
+/// Why a guest was ended at its deadline.
+pub(crate) fn too_long(timeout: Option<Duration>) -> String {
+    let limit = timeout.map(humantime::format_duration).map(|limit| limit.to_string()).unwrap_or_default();
+    format!("it ran longer than --timeout {limit}")
 }

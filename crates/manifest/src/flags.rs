@@ -1,12 +1,13 @@
 //! Every flag and argument of `cord`, once: this feeds the parser, the help and its errors.
 
 use crate::connect_fd::ConnectFd;
-use crate::plan::{ParseVolumeError, Volume};
+use crate::guest::{ParseVolumeError, Volume};
 use crate::publish::Publish;
 use crate::quantity;
 use crate::target::ConnectTarget;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,8 @@ pub struct Typed {
 pub enum Command {
     /// Run a guest, and exit with its exit code
     Run(RunFlags),
+    /// Answer HTTP requests with a guest, a fresh instance for each
+    Serve(ServeFlags),
     /// Run a switchboard on a socket, for other programs to connect through
     #[command(after_help = SWITCHBOARD_HELP)]
     Switchboard(SwitchboardFlags),
@@ -62,19 +65,42 @@ Every program that can open SOCKET holds the strongest handle: keep its folder t
 #[derive(Debug, Args)]
 #[command(after_help = RUN_HELP)]
 pub struct RunFlags {
+    /// What the guest gets.
+    #[command(flatten)]
+    pub guest: GuestFlags,
+    /// What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
+    #[arg(short, long, value_name = "[ADDR:]PORT:GUESTPORT[/udp]", long_help = PUBLISH_HELP)]
+    pub publish: Vec<Publish>,
+    /// Serve each connection to what is published as PORT:0 with a fresh instance of the guest
+    #[arg(long, requires = "publish", long_help = PER_CONNECTION_HELP)]
+    pub per_connection: bool,
+    /// What bounds many instances.
+    #[command(flatten)]
+    pub crowd: CrowdFlags,
+    /// A module of preview 1 finds a listening socket open for each --publish, as from systemd
+    #[arg(long, requires = "publish", conflicts_with = "per_connection", long_help = LISTEN_FDS_HELP)]
+    pub listen_fds: bool,
+    /// A module of preview 1 finds a connection to TARGET open (can be given more than once)
+    #[arg(long, value_name = "NAME=TARGET", conflicts_with = "per_connection", long_help = CONNECT_FD_HELP)]
+    pub connect_fd: Vec<ConnectFd>,
+    /// End the guest after DURATION: 30s, 5m, 1h30m (a number alone is seconds)
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration)]
+    pub timeout: Option<Duration>,
+    /// The guest and its arguments.
+    #[command(flatten)]
+    pub words: GuestWords,
+}
+
+/// What any guest gets, however it is run.
+#[derive(Debug, Args)]
+pub struct GuestFlags {
     /// The guest may connect to TARGET (can be given more than once)
     // The rest is no doc comment: rustdoc would take an IPv6 address in brackets for a link.
     #[arg(short, long, value_name = "TARGET", long_help = CONNECT_HELP)]
     pub connect: Vec<ConnectTarget>,
-    /// What reaches PORT of this machine reaches GUESTPORT of the guest (can be given more than once)
-    #[arg(short, long, value_name = "[ADDR:]PORT:GUESTPORT[/udp]", long_help = PUBLISH_HELP)]
-    pub publish: Vec<Publish>,
-    /// A module of preview 1 finds a listening socket open for each --publish, as from systemd
-    #[arg(long, requires = "publish", long_help = LISTEN_FDS_HELP)]
-    pub listen_fds: bool,
-    /// A module of preview 1 finds a connection to TARGET open (can be given more than once)
-    #[arg(long, value_name = "NAME=TARGET", long_help = CONNECT_FD_HELP)]
-    pub connect_fd: Vec<ConnectFd>,
+    /// Trust the certificates in FILE (PEM) too, for the https requests of the guest (can be given more than once)
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca: Vec<PathBuf>,
     /// The guest sees folder HOST of this machine as GUEST (add :ro to forbid writing)
     #[arg(short, long = "volume", value_name = "HOST:GUEST[:ro]", value_parser = parse_volume)]
     pub volumes: Vec<Volume>,
@@ -90,13 +116,90 @@ pub struct RunFlags {
     /// The guest's memory may grow to SIZE: 64m, 1g (units b, k, m, g: powers of 1024)
     #[arg(short, long, value_name = "SIZE", value_parser = quantity::parse_bytes)]
     pub memory: Option<u64>,
-    /// End the guest after DURATION: 30s, 5m, 1h30m (a number alone is seconds)
-    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration)]
-    pub timeout: Option<Duration>,
+}
+
+/// The guest and its arguments, the last of every command line that runs one.
+#[derive(Debug, Args)]
+pub struct GuestWords {
     /// The guest (a WebAssembly component or module, or its text .wat), and its arguments
     // One argument to the parser: from the first word on, everything is the guest's, whatever it looks like.
     #[arg(value_names = ["FILE", "ARGS"], required = true, num_args = 1.., trailing_var_arg = true)]
     pub guest: Vec<String>,
+}
+
+/// What bounds many instances of one guest.
+#[derive(Clone, Debug, Args)]
+pub struct CrowdFlags {
+    /// At most N instances live at once; what comes then waits. Without it: as many as fit into the machine's memory,
+    /// and not over 1000
+    #[arg(long, value_name = "N")]
+    pub max_instances: Option<NonZeroU32>,
+    /// After SIGTERM, what is under way gets DURATION to finish
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "10s")]
+    pub drain_time: Duration,
+}
+
+/// `cord serve`.
+#[derive(Debug, Args)]
+#[command(after_help = SERVE_HELP)]
+pub struct ServeFlags {
+    /// Answer requests at ADDR; port 0 lets the system pick one (can be given more than once)
+    #[arg(short, long = "addr", value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    pub addresses: Vec<SocketAddr>,
+    /// How the guest's instances are used: fresh (one for each request, nothing shared), or reuse=N (one answers N
+    /// requests, one after the other)
+    #[arg(long, value_name = "fresh|reuse=N", default_value = "fresh")]
+    pub instances: Reuse,
+    /// Serve https with the certificate chain in FILE (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// A guest that has not answered after DURATION is ended, and the client gets 504; so is one whose answer does not go
+    /// on for so long
+    #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "30s")]
+    pub timeout: Duration,
+    /// What is printed on standard output for each request
+    #[arg(long, value_enum, default_value_t = AccessLog::Common)]
+    pub access_log: AccessLog,
+    /// What bounds many instances.
+    #[command(flatten)]
+    pub crowd: CrowdFlags,
+    /// What the guest gets.
+    #[command(flatten)]
+    pub guest: GuestFlags,
+    /// The guest and its arguments.
+    #[command(flatten)]
+    pub words: GuestWords,
+}
+
+/// How often an instance is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reuse(pub NonZeroU32);
+
+impl std::str::FromStr for Reuse {
+    type Err = String;
+
+    fn from_str(typed: &str) -> Result<Self, String> {
+        let requests = match typed.strip_prefix("reuse=") {
+            None if typed == "fresh" => Some(NonZeroU32::MIN),
+            None => None,
+            Some(number) => number.parse().ok(),
+        };
+        requests.map(Self).ok_or_else(|| "write fresh, or reuse=N with N requests for each instance".to_owned())
+    }
+}
+
+/// What is told of each request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessLog {
+    /// The common log format
+    Common,
+    /// One JSON object a line
+    Json,
+    /// Nothing
+    Off,
 }
 
 const CONNECT_HELP: &str = "\
@@ -115,6 +218,13 @@ What reaches PORT of this machine reaches GUESTPORT of the guest (can be given m
 reaches it. 0.0.0.0 is every IPv4 address of this machine, [::] every address. Port 0 lets the system pick one, and \
 standard error says which.";
 
+const PER_CONNECTION_HELP: &str = "\
+Serve each connection to what is published as PORT:0 with a fresh instance of the guest
+
+The connection is the instance's standard input and output, as from inetd; standard error goes to the log. PROTO, \
+TCPREMOTEIP, TCPREMOTEPORT, TCPLOCALIP, TCPLOCALPORT and CORD_LABELS (JSON) in its environment say who is connected. \
+--memory and --timeout hold for each instance.";
+
 const LISTEN_FDS_HELP: &str = "\
 A module of preview 1 finds a listening socket open for each --publish, as from systemd
 
@@ -132,7 +242,16 @@ Examples:
   cord run hello.wasm
   cord run -c 127.0.0.1:22 banner.wasm 127.0.0.1
   cord run -p 8080:80 server.wasm
+  cord run -p 8080:0 --per-connection echo.wasm
   cord run -v ./data:/data:ro -e LEVEL=debug -m 64m --timeout 30s job.wasm /data/in.csv";
+
+const SERVE_HELP: &str = "\
+Examples:
+  cord serve site.wasm
+  cord serve --addr 0.0.0.0:443 --tls-cert site.pem --tls-key site.key -c api.example.com:443 site.wasm
+
+The guest is a component that exports wasi:http/incoming-handler (WASI 0.2) or wasi:http/handler (0.3). What it prints goes
+to the log on standard error.";
 
 /// `cord broker`.
 #[derive(Debug, Args)]
@@ -143,6 +262,22 @@ pub struct BrokerFlags {
     /// As for `cord run`
     #[arg(long)]
     pub publish: Vec<Publish>,
+    /// What is told of where it is published
+    #[arg(long, value_enum, default_value_t = ServedAs::Guest)]
+    pub served_as: ServedAs,
+}
+
+/// Who serves what is published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ServedAs {
+    /// A guest that listens
+    Guest,
+    /// An instance for each connection
+    Connections,
+    /// An instance for each request
+    Http,
+    /// The same over TLS
+    Https,
 }
 
 /// `cord switchboard`.

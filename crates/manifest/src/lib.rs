@@ -7,6 +7,7 @@
 
 pub mod connect_fd;
 pub mod flags;
+pub mod guest;
 pub mod plan;
 pub mod publish;
 mod quantity;
@@ -15,6 +16,7 @@ pub mod target;
 
 pub use connect_fd::{ConnectFd, ParseConnectFdError};
 pub use flags::{Command, Typed};
-pub use plan::{Outside, PlanError, RunPlan, Volume};
+pub use guest::{GuestPlan, Outside, Volume};
+pub use plan::{Crowd, PlanError, RunPlan, ServePlan};
 pub use publish::{ParsePublishError, Publish, Transport};
 pub use target::{ConnectTarget, ParseTargetError};

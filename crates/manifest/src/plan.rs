@@ -1,88 +1,56 @@
-//! What the flags of `cord run` mean.
+//! What the flags of `cord run` and `cord serve` mean.
 
 use crate::connect_fd::ConnectFd;
-use crate::flags::RunFlags;
+use crate::flags::{AccessLog, CrowdFlags, RunFlags, ServeFlags};
+use crate::guest::{GuestPlan, Outside};
 use crate::publish::{Publish, Transport};
-use crate::service;
-use capability::{Grant, LabelError, MAX_GRANTS_PER_LAYER, Rights};
+use capability::{LabelError, MAX_GRANTS_PER_LAYER};
 use std::io;
-use std::num::NonZeroU16;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::num::{NonZeroU16, NonZeroU32};
+use std::path::PathBuf;
 use std::time::Duration;
-
-/// A folder of the host that the guest sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Volume {
-    /// The folder on this machine.
-    pub host: PathBuf,
-    /// The guest's name for it.
-    pub guest: String,
-    /// Whether the guest may only read.
-    pub read_only: bool,
-}
-
-/// Why a text is no [`Volume`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a volume is HOST:GUEST or HOST:GUEST:ro, as in ./data:/data:ro")]
-pub struct ParseVolumeError;
-
-impl FromStr for Volume {
-    type Err = ParseVolumeError;
-
-    fn from_str(typed: &str) -> Result<Self, ParseVolumeError> {
-        let parts: Vec<&str> = typed.split(':').collect();
-        let (host, guest, read_only) = match parts[..] {
-            [host, guest] | [host, guest, "rw"] => (host, guest, false),
-            [host, guest, "ro"] => (host, guest, true),
-            _ => return Err(ParseVolumeError),
-        };
-        if host.is_empty() || guest.is_empty() {
-            return Err(ParseVolumeError);
-        }
-        Ok(Self { host: host.into(), guest: guest.to_owned(), read_only })
-    }
-}
-
-/// What the plan asks of the world outside of it.
-pub trait Outside {
-    /// The variable `name` of this process's environment.
-    fn variable(&self, name: &str) -> Option<String>;
-
-    /// The text of an `--env-file`.
-    ///
-    /// # Errors
-    /// If it cannot be read.
-    fn read(&self, path: &Path) -> io::Result<String>;
-}
 
 /// One `cord run`, with nothing left to interpret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunPlan {
-    /// The guest's file.
-    pub guest: PathBuf,
-    /// The guest's arguments, its own name first.
-    pub arguments: Vec<String>,
-    /// The guest's whole environment; of two equal names the last counts.
-    pub environment: Vec<(String, String)>,
-    /// The folders it sees.
-    pub volumes: Vec<Volume>,
-    /// Its working folder.
-    pub workdir: Option<String>,
-    /// What its memory may grow to, in bytes.
-    pub memory_bytes: Option<u64>,
-    /// How long it may run.
-    pub timeout: Option<Duration>,
-    /// Where it is reached from outside.
-    pub publish: Vec<Publish>,
+    /// The guest.
+    pub guest: GuestPlan,
     /// The ports that it finds open when it starts: the guest's, each once.
     pub listen_fds: Vec<(Transport, NonZeroU16)>,
     /// The connections that it finds open. They are no grants.
     pub connect_fds: Vec<ConnectFd>,
-    /// Where it may connect to, and what it may serve. Empty: nothing, and no broker is started.
-    pub grants: Vec<Grant>,
-    /// What the guest is called in its labels: its file's name without the ending.
-    pub service: String,
+    /// An instance for each connection. None: one instance, run to its end.
+    pub per_connection: Option<Crowd>,
+}
+
+/// One `cord serve`, with nothing left to interpret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServePlan {
+    /// The guest.
+    pub guest: GuestPlan,
+    /// What bounds its instances.
+    pub crowd: Crowd,
+    /// How many requests an instance answers.
+    pub requests_per_instance: NonZeroU32,
+    /// The files of certificate chain and key. None: clear text.
+    pub tls: Option<(PathBuf, PathBuf)>,
+    /// What is told of each request.
+    pub access_log: AccessLog,
+}
+
+/// What bounds many instances of one guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// Most instances alive. None: as many as the machine has room for.
+    pub max_instances: Option<NonZeroU32>,
+    /// How long what is under way may take after a signal to end.
+    pub drain_time: Duration,
+}
+
+impl From<CrowdFlags> for Crowd {
+    fn from(flags: CrowdFlags) -> Self {
+        Self { max_instances: flags.max_instances, drain_time: flags.drain_time }
+    }
 }
 
 /// Why flags have no meaning.
@@ -114,6 +82,18 @@ pub enum PlanError {
     /// Two things published at one place.
     #[error("{0} is published twice")]
     PublishTwice(String),
+    /// A guest's port where there is one instance for each connection.
+    #[error("with --per-connection no instance listens on a port: write {0} instead")]
+    PortOfMany(String),
+    /// No guest's port where there is but one instance.
+    #[error("{0} leads to no port of the guest; name one, or add --per-connection for an instance for each connection")]
+    NoPort(String),
+    /// Datagrams where there is one instance for each connection.
+    #[error("--per-connection is for streams, so {0} cannot be published")]
+    Datagrams(String),
+    /// A flag about many instances where there is one.
+    #[error("--max-instances bounds the instances of --per-connection; this guest is only one")]
+    OnlyOne,
     /// More than a handle can hold.
     #[error("too many --connect and --publish: together they may make at most {MAX_GRANTS_PER_LAYER} grants")]
     TooManyGrants,
@@ -128,54 +108,53 @@ impl RunPlan {
     /// # Errors
     /// See [`PlanError`].
     pub fn new(flags: RunFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
-        let environment = environment(&flags, outside)?;
-        let guest = flags.guest.first().map(PathBuf::from).unwrap_or_default();
-        let service = service::of_guest(&guest);
-        let grants = grants(&flags, &service).map_err(PlanError::Grant)?;
-        if grants.len() > MAX_GRANTS_PER_LAYER {
-            return Err(PlanError::TooManyGrants);
+        if !flags.per_connection && flags.crowd.max_instances.is_some() {
+            return Err(PlanError::OnlyOne);
         }
-        for (index, publish) in flags.publish.iter().enumerate() {
-            if flags.publish[..index].iter().any(|other| other.is_at_the_same_place(publish)) {
-                return Err(PlanError::PublishTwice(format!("{}/{}", publish.outside, publish.transport.name())));
-            }
-        }
-        for (index, volume) in flags.volumes.iter().enumerate() {
-            if flags.volumes[..index].iter().any(|other| other.guest == volume.guest) {
-                return Err(PlanError::VolumeTwice(volume.guest.clone()));
-            }
-        }
-        let mut arguments = flags.guest;
-        if let (Some(own_name), Some(file_name)) = (arguments.first_mut(), guest.file_name()) {
-            *own_name = file_name.to_string_lossy().into_owned();
-        }
+        flags.publish.iter().try_for_each(|publish| check_port(publish, flags.per_connection))?;
+        let guest = GuestPlan::new(flags.guest, flags.words, flags.publish, flags.timeout, outside)?;
         Ok(Self {
+            listen_fds: if flags.listen_fds { guest_ports(&guest.publish) } else { Vec::new() },
             guest,
-            arguments,
-            environment,
-            volumes: flags.volumes,
-            workdir: flags.workdir,
-            memory_bytes: flags.memory,
-            timeout: flags.timeout,
-            listen_fds: if flags.listen_fds { guest_ports(&flags.publish) } else { Vec::new() },
             connect_fds: flags.connect_fd,
-            publish: flags.publish,
-            grants,
-            service,
+            per_connection: flags.per_connection.then(|| flags.crowd.into()),
         })
     }
+}
 
-    /// The rights that the grants are for, and no other.
-    #[must_use]
-    pub fn rights(&self) -> Rights {
-        self.grants.iter().map(Grant::right).collect()
+impl ServePlan {
+    /// Gives flags their meaning.
+    ///
+    /// # Errors
+    /// See [`PlanError`].
+    pub fn new(flags: ServeFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
+        let publish = flags.addresses.iter();
+        let publish =
+            publish.map(|outside| Publish { outside: *outside, guest_port: None, transport: Transport::Tcp }).collect();
+        Ok(Self {
+            guest: GuestPlan::new(flags.guest, flags.words, publish, Some(flags.timeout), outside)?,
+            crowd: flags.crowd.into(),
+            requests_per_instance: flags.instances.0,
+            tls: flags.tls_cert.zip(flags.tls_key),
+            access_log: flags.access_log,
+        })
+    }
+}
+
+fn check_port(publish: &Publish, per_connection: bool) -> Result<(), PlanError> {
+    let typed = publish.to_string();
+    match publish.guest_port {
+        None if !per_connection => Err(PlanError::NoPort(typed)),
+        None if publish.transport == Transport::Udp => Err(PlanError::Datagrams(typed)),
+        Some(_) if per_connection => Err(PlanError::PortOfMany(format!("{}:0", publish.outside))),
+        _ => Ok(()),
     }
 }
 
 /// The ports of the guest, in the order typed. One that is published at several places is still one.
 fn guest_ports(publish: &[Publish]) -> Vec<(Transport, NonZeroU16)> {
     let mut ports = Vec::new();
-    for port in publish.iter().map(|publish| (publish.transport, publish.guest_port)) {
+    for port in publish.iter().filter_map(|publish| Some((publish.transport, publish.guest_port?))) {
         if !ports.contains(&port) {
             ports.push(port);
         }
@@ -183,61 +162,13 @@ fn guest_ports(publish: &[Publish]) -> Vec<(Transport, NonZeroU16)> {
     ports
 }
 
-fn grants(flags: &RunFlags, service: &str) -> Result<Vec<Grant>, LabelError> {
-    let labels = service::labels(service)?;
-    let mut grants = Vec::new();
-    for target in &flags.connect {
-        grants.extend(target.grants()?);
-    }
-    for publish in &flags.publish {
-        let grant = publish.grant(&labels)?;
-        // One port may be published at several places.
-        if !grants.contains(&grant) {
-            grants.push(grant);
-        }
-    }
-    Ok(grants)
-}
-
-/// Files first, in order, then flags: a flag overrides a file, as with Docker. A name without a value that is not set
-/// here is left out.
-fn environment(flags: &RunFlags, outside: &dyn Outside) -> Result<Vec<(String, String)>, PlanError> {
-    let mut environment = Vec::new();
-    for path in &flags.env_file {
-        let text = outside.read(path).map_err(|source| PlanError::EnvFile { path: path.clone(), source })?;
-        for (index, line) in text.lines().enumerate() {
-            let line = line.trim_start();
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let bad_line = |_| PlanError::EnvLine { path: path.clone(), line: index + 1 };
-            set(&mut environment, line, outside).map_err(bad_line)?;
-        }
-    }
-    for typed in &flags.env {
-        set(&mut environment, typed, outside).map_err(PlanError::Variable)?;
-    }
-    Ok(environment)
-}
-
-fn set(environment: &mut Vec<(String, String)>, typed: &str, outside: &dyn Outside) -> Result<(), String> {
-    let (name, value) = match typed.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (typed, outside.variable(typed)),
-    };
-    if name.is_empty() || typed.contains('\0') || name.contains(char::is_whitespace) {
-        return Err(typed.to_owned());
-    }
-    environment.retain(|(other, _)| other != name);
-    environment.extend(value.map(|value| (name.to_owned(), value)));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::flags::{Command, Typed};
-    use capability::Right;
+    use crate::guest::{ParseVolumeError, Volume};
+    use capability::{Right, Rights};
+    use std::path::Path;
 
     struct Fake;
     impl Outside for Fake {
@@ -264,32 +195,32 @@ mod tests {
     #[test]
     fn the_guest_gets_its_arguments_untouched() {
         let plan = plan("-c 127.0.0.1:22 dir/app.wasm --connect -x -- -c").unwrap();
-        assert_eq!(plan.arguments, ["app.wasm", "--connect", "-x", "--", "-c"]);
-        assert_eq!(plan.grants.len(), 1);
-        assert_eq!(plan.service, "app");
-        assert_eq!(plan.rights(), Rights::only(Right::ClientConnect));
+        assert_eq!(plan.guest.arguments, ["app.wasm", "--connect", "-x", "--", "-c"]);
+        assert_eq!(plan.guest.grants.len(), 1);
+        assert_eq!(plan.guest.service, "app");
+        assert_eq!(plan.guest.rights(), Rights::only(Right::ClientConnect));
     }
 
     #[test]
     fn flags_override_files_and_names_alone_are_passed_on() {
         let plan = plan("--env-file good -e A=flag -e HOME -e UNSET -e EMPTY= app.wasm").unwrap();
         let expected = [("B", "two words"), ("A", "flag"), ("HOME", "/home/me"), ("EMPTY", "")];
-        assert_eq!(plan.environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        assert_eq!(plan.guest.environment, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
     }
 
     #[test]
     fn what_is_published_is_granted_once() {
         let published = plan("-p 8080:80 -p [::1]:8080:80 -p 5353:53/udp dir/dns.wasm").unwrap();
-        let grants: Vec<String> = published.grants.iter().map(ToString::to_string).collect();
+        let grants: Vec<String> = published.guest.grants.iter().map(ToString::to_string).collect();
         let labels = "server-start network=dns server_hostname=dns";
         let expected = ["server_port=80 transport=tcp", "server_port=53 transport=udp"];
         assert_eq!(grants, expected.map(|rest| format!("{labels} {rest}")));
-        assert_eq!(published.publish.len(), 3);
-        assert_eq!(published.rights(), Rights::only(Right::ServerStart));
+        assert_eq!(published.guest.publish.len(), 3);
+        assert_eq!(published.guest.rights(), Rights::only(Right::ServerStart));
         let both = plan("-p 8080:80 -c 127.0.0.1:22 app.wasm").unwrap();
-        assert_eq!(both.rights(), [Right::ClientConnect, Right::ServerStart].into_iter().collect());
+        assert_eq!(both.guest.rights(), [Right::ClientConnect, Right::ServerStart].into_iter().collect());
         let nothing = plan("app.wasm").unwrap();
-        assert!(nothing.grants.is_empty() && nothing.rights().is_empty());
+        assert!(nothing.guest.grants.is_empty() && nothing.guest.rights().is_empty());
     }
 
     #[test]
@@ -300,16 +231,16 @@ mod tests {
         let ports: Vec<(Transport, u16)> = open.listen_fds.iter().map(|(kind, port)| (*kind, port.get())).collect();
         assert_eq!(ports, [(Transport::Tcp, 80), (Transport::Udp, 53)]);
         assert_eq!(open.connect_fds.len(), 1);
-        assert_eq!(open.rights(), Rights::only(Right::ServerStart));
+        assert_eq!(open.guest.rights(), Rights::only(Right::ServerStart));
         assert!(plan("-p 8080:80 a.wasm").unwrap().listen_fds.is_empty());
         let alone = plan("--connect-fd db=127.0.0.1:5432 a.wasm").unwrap();
-        assert!(alone.grants.is_empty() && alone.rights().is_empty());
+        assert!(alone.guest.grants.is_empty() && alone.guest.rights().is_empty());
     }
 
     #[test]
     fn volumes() {
         let plan = plan("-v ./data:/data:ro -v /tmp:/tmp app.wasm").unwrap();
-        assert!(plan.volumes[0].read_only && !plan.volumes[1].read_only);
+        assert!(plan.guest.volumes[0].read_only && !plan.guest.volumes[1].read_only);
         for bad in ["data", "a:", ":b", "a:b:rx", "a:b:ro:c"] {
             assert_eq!(bad.parse::<Volume>(), Err(ParseVolumeError), "{bad}");
         }
@@ -343,9 +274,57 @@ mod tests {
                 "--conect 1.2.3.4:1 app.wasm",
                 "unexpected argument '--conect' found (a similar argument exists: '--connect')",
             ),
+            (
+                "-p 8080:0 app.wasm",
+                "127.0.0.1:8080:0/tcp leads to no port of the guest; name one, or add --per-connection for an instance for \
+                 each connection",
+            ),
+            (
+                "-p 8080:80 --per-connection app.wasm",
+                "with --per-connection no instance listens on a port: write 127.0.0.1:8080:0 instead",
+            ),
+            (
+                "-p 5353:0/udp --per-connection app.wasm",
+                "--per-connection is for streams, so 127.0.0.1:5353:0/udp cannot be published",
+            ),
+            (
+                "--max-instances 3 app.wasm",
+                "--max-instances bounds the instances of --per-connection; this guest is only one",
+            ),
             ("", "the following required arguments were not provided: <FILE> [ARGS]..."),
         ] {
             assert_eq!(plan(line).unwrap_err(), told, "{line}");
+        }
+    }
+
+    #[test]
+    fn an_instance_for_each_connection_is_granted_no_port() {
+        let plan =
+            plan("-p 8080:0 -p [::1]:8080:0 --per-connection --max-instances 9 -c 127.0.0.1:22 app.wasm").unwrap();
+        assert_eq!(plan.guest.rights(), Rights::only(Right::ClientConnect));
+        let crowd = plan.per_connection.unwrap();
+        assert_eq!((crowd.max_instances.map(NonZeroU32::get), crowd.drain_time), (Some(9), Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn what_answers_requests_is_published_and_granted_nothing() {
+        let line = "cord serve -a [::1]:80 --addr 0.0.0.0:81 --instances reuse=7 --tls-cert c --tls-key k app.wasm --x";
+        let Command::Serve(flags) = Typed::parse_line(line.split(' ').map(Into::into)).unwrap().command else {
+            panic!("not serve")
+        };
+        let plan = ServePlan::new(flags, &Fake).unwrap();
+        let places: Vec<String> = plan.guest.publish.iter().map(|publish| publish.outside.to_string()).collect();
+        assert_eq!(places, ["[::1]:80", "0.0.0.0:81"]);
+        assert!(plan.guest.grants.is_empty());
+        assert_eq!(plan.requests_per_instance.get(), 7);
+        assert_eq!(plan.tls, Some(("c".into(), "k".into())));
+        assert_eq!(plan.guest.arguments, ["app.wasm", "--x"]);
+        assert_eq!(plan.guest.timeout, Some(Duration::from_secs(30)));
+        for bad in
+            ["--tls-cert c", "--instances reuse=0", "--instances old", "--addr localhost:80", "--max-instances 0"]
+        {
+            let words = ["cord", "serve"].into_iter().chain(bad.split(' ')).chain(["app.wasm"]);
+            assert!(Typed::parse_line(words.map(Into::into)).is_err(), "{bad}");
         }
     }
 }

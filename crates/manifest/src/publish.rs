@@ -11,8 +11,8 @@ use std::str::FromStr;
 pub struct Publish {
     /// Where it is reached from outside. Port 0: one that the system picks.
     pub outside: SocketAddr,
-    /// The guest's own port.
-    pub guest_port: NonZeroU16,
+    /// The guest's own port. None: each connection is served by a fresh instance, which listens nowhere.
+    pub guest_port: Option<NonZeroU16>,
     /// For what.
     pub transport: Transport,
 }
@@ -49,7 +49,7 @@ pub enum ParsePublishError {
     #[error("{0:?} is no port; write a number from 1 to 65535, or 0 to let the system pick one")]
     Port(String),
     /// A port inside that is none.
-    #[error("{0:?} is no port of a guest; write a number from 1 to 65535")]
+    #[error("{0:?} is no port of a guest; write a number from 1 to 65535, or 0 with --per-connection")]
     GuestPort(String),
     /// An address that is none.
     #[error(
@@ -81,7 +81,7 @@ impl FromStr for Publish {
             // The guest's port is what people leave out; what cannot be a port is told first.
             return Err(port(rest).map_or_else(|error| error, |_| ParsePublishError::OnePort(rest.to_owned())));
         };
-        let guest_port = number(guest_port).and_then(NonZeroU16::new);
+        let guest_port = number(guest_port).map(NonZeroU16::new);
         let guest_port = guest_port.ok_or_else(|| ParsePublishError::GuestPort(guest_of(typed).to_owned()));
         let (address, outside_port) = match rest.rsplit_once(':') {
             None => (Ipv4Addr::LOCALHOST.into(), port(rest)?),
@@ -130,7 +130,7 @@ impl Publish {
     }
 
     /// What every connection from there carries besides the labels of its socket: those of the guest's `service`, and
-    /// the guest's port.
+    /// the guest's port if it has one.
     ///
     /// # Errors
     /// None that a parsed `--publish` and the labels of a service can cause; the signature keeps the check of labels in
@@ -138,16 +138,18 @@ impl Publish {
     pub fn labels(&self, service: &Labels) -> Result<Labels, LabelError> {
         let mut labels = service.clone();
         labels.insert(keys::TRANSPORT, self.transport.name())?;
-        labels.insert(keys::SERVER_PORT, &self.guest_port.to_string())?;
+        if let Some(port) = self.guest_port {
+            labels.insert(keys::SERVER_PORT, &port.to_string())?;
+        }
         Ok(labels)
     }
 
-    /// The grant this means: the guest of this `service` may serve that port.
+    /// The grant this means: the guest of this `service` may serve that port. None if it has no port.
     ///
     /// # Errors
     /// As [`Publish::labels`].
-    pub fn grant(&self, service: &Labels) -> Result<Grant, LabelError> {
-        let port = self.guest_port.get();
+    pub fn grant(&self, service: &Labels) -> Result<Option<Grant>, LabelError> {
+        let Some(port) = self.guest_port.map(NonZeroU16::get) else { return Ok(None) };
         let ports = PortRange::new(port, port).map_err(|_no_range| LabelError::Value)?;
         let grant = Grant::new(Right::ServerStart)
             .with(keys::TRANSPORT, Pattern::exact(self.transport.name())?)?
@@ -155,14 +157,15 @@ impl Publish {
         let with_label = |grant: Grant, (key, value): (&capability::LabelKey, &capability::LabelValue)| {
             grant.with(key.as_str(), Pattern::exact(value.as_str())?)
         };
-        service.iter().try_fold(grant, with_label)
+        service.iter().try_fold(grant, with_label).map(Some)
     }
 }
 
 impl fmt::Display for Publish {
     /// As it would be typed again, with all that was left out.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}/{}", self.outside, self.guest_port, self.transport.name())
+        let guest_port = self.guest_port.map_or(0, NonZeroU16::get);
+        write!(f, "{}:{guest_port}/{}", self.outside, self.transport.name())
     }
 }
 
@@ -177,6 +180,7 @@ mod tests {
             ("8080:80/tcp", "127.0.0.1:8080:80/tcp"),
             ("5353:53/udp", "127.0.0.1:5353:53/udp"),
             ("0:8080", "127.0.0.1:0:8080/tcp"),
+            ("8080:0", "127.0.0.1:8080:0/tcp"),
             ("0.0.0.0:80:8080", "0.0.0.0:80:8080/tcp"),
             ("192.0.2.1:65535:65535", "192.0.2.1:65535:65535/tcp"),
             ("[::1]:8080:80", "[::1]:8080:80/tcp"),
@@ -193,7 +197,9 @@ mod tests {
         let no_port = |text: &str| {
             format!("{text:?} is no port; write a number from 1 to 65535, or 0 to let the system pick one")
         };
-        let no_guest_port = |text: &str| format!("{text:?} is no port of a guest; write a number from 1 to 65535");
+        let no_guest_port = |text: &str| {
+            format!("{text:?} is no port of a guest; write a number from 1 to 65535, or 0 with --per-connection")
+        };
         let no_address = |text: &str| {
             format!(
                 "{text:?} is no address of this machine; write one, as in 127.0.0.1:8080:80, 0.0.0.0:8080:80 (all of \
@@ -216,7 +222,6 @@ mod tests {
             ("-1:80", no_port("-1")),
             ("+1:80", no_port("+1")),
             ("8000-8001:80", no_port("8000-8001")),
-            ("8080:0", no_guest_port("0")),
             ("8080:", no_guest_port("")),
             ("8080:http", no_guest_port("http")),
             ("8080:65536/udp", no_guest_port("65536")),
@@ -252,12 +257,15 @@ mod tests {
         let service = Labels::try_from_pairs([("network", "dns"), ("server_hostname", "dns")]).unwrap();
         let publish: Publish = "0.0.0.0:5353:53/udp".parse().unwrap();
         assert_eq!(
-            publish.grant(&service).unwrap().to_string(),
+            publish.grant(&service).unwrap().unwrap().to_string(),
             "server-start network=dns server_hostname=dns server_port=53 transport=udp"
         );
         assert_eq!(
             publish.labels(&service).unwrap().to_string(),
             "network=dns server_hostname=dns server_port=53 transport=udp"
         );
+        let each: Publish = "8080:0".parse().unwrap();
+        assert!(each.grant(&service).unwrap().is_none());
+        assert_eq!(each.labels(&service).unwrap().to_string(), "network=dns server_hostname=dns transport=tcp");
     }
 }

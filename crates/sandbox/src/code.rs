@@ -4,6 +4,7 @@ use wasmtime::component::Component;
 use wasmtime::{Module, Precompiled};
 
 use crate::engine::Engine;
+use crate::pool::Demand;
 use crate::trusted::{self, OwnFile};
 
 /// A guest's compiled code. Cloning shares it.
@@ -45,6 +46,21 @@ impl Code {
             }
             Ok(None) | Err(_) => Err(LoadCodeError::NotCode),
         }
+    }
+
+    /// What one instance takes from a pool. Nothing for a component that wants core modules from its host: no interface
+    /// of WASI has any, so it cannot be run.
+    #[must_use]
+    pub fn demand(&self) -> Demand {
+        let required = match self {
+            Code::Module(module) => Some(module.resources_required()),
+            Code::Component(component) => component.resources_required(),
+        };
+        required.map_or(Demand::default(), |required| Demand {
+            memories: required.num_memories,
+            tables: required.num_tables,
+            table_entries: required.max_initial_table_size.unwrap_or(0),
+        })
     }
 }
 

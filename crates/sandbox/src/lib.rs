@@ -21,6 +21,8 @@
 mod code;
 mod engine;
 mod limits;
+mod machine;
+mod pool;
 mod settings;
 mod ticker;
 mod trap;
@@ -29,6 +31,8 @@ mod trusted;
 pub use code::{Code, LoadCodeError};
 pub use engine::{BuildEngineError, Engine};
 pub use limits::{GuestLimiter, Limits, MemoryRefusal};
+pub use machine::default_instances;
+pub use pool::{Demand, ParsePoolSizeError, PoolSize, PoolTooLargeError};
 pub use settings::{Allocator, Concurrency, ENGINE_VERSION, ParseSettingsError, Settings};
 pub use ticker::{TICK, Ticker};
 pub use trap::TrapReport;

@@ -8,8 +8,9 @@ use std::fmt;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
-use wasmtime::{Config, ModuleVersionStrategy, PoolingAllocationConfig};
+use wasmtime::{Config, ModuleVersionStrategy};
 
+use crate::pool::PoolSize;
 use crate::trap::MAX_CALLS;
 
 /// The engine's exact version. A test holds it against the workspace's `Cargo.toml`.
@@ -22,7 +23,7 @@ const CODE_REVISION: u32 = 1;
 const GUEST_STACK_BYTES: usize = 1024 * 1024;
 
 /// The stack guest and host functions share; what the guest leaves is for host functions.
-const WHOLE_STACK_BYTES: usize = 2 * 1024 * 1024;
+pub(crate) const WHOLE_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// Everything that decides how code is compiled and how the engine that runs it is set up.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -49,11 +50,8 @@ pub enum Allocator {
     /// Mapped for each instance. Right for one guest in one process.
     #[default]
     OnDemand,
-    /// Kept in a pool of this many places. Right for many short-lived instances.
-    Pool {
-        /// How many guests may live at once.
-        instances: u32,
-    },
+    /// Kept in a pool of this size. Right for many short-lived instances.
+    Pool(PoolSize),
 }
 
 impl Settings {
@@ -75,8 +73,8 @@ impl Settings {
         config.max_wasm_stack(GUEST_STACK_BYTES);
         config.async_stack_size(WHOLE_STACK_BYTES);
         config.wasm_backtrace_max_frames(NonZeroUsize::new(MAX_CALLS));
-        if let Allocator::Pool { instances } = self.allocator {
-            config.allocation_strategy(pool(instances));
+        if let Allocator::Pool(size) = &self.allocator {
+            config.allocation_strategy(size.config(self.concurrency));
         }
         Ok(config)
     }
@@ -92,17 +90,6 @@ impl Settings {
     }
 }
 
-/// Sizes a pool for so many live guests. A store keeps its stack after a call, so there is one for each.
-fn pool(instances: u32) -> PoolingAllocationConfig {
-    let mut pool = PoolingAllocationConfig::new();
-    pool.total_component_instances(instances)
-        .total_core_instances(instances.saturating_mul(8))
-        .total_memories(instances.saturating_mul(2))
-        .total_tables(instances.saturating_mul(4))
-        .total_stacks(instances);
-    pool
-}
-
 impl fmt::Display for Concurrency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -116,7 +103,7 @@ impl fmt::Display for Allocator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Allocator::OnDemand => f.write_str("on-demand"),
-            Allocator::Pool { instances } => write!(f, "pool:{instances}"),
+            Allocator::Pool(size) => write!(f, "pool:{size}"),
         }
     }
 }
@@ -163,18 +150,20 @@ fn parse_allocator(value: &str) -> Option<Allocator> {
     if value == "on-demand" {
         return Some(Allocator::OnDemand);
     }
-    let instances = value.strip_prefix("pool:")?.parse().ok().filter(|count| *count > 0)?;
-    Some(Allocator::Pool { instances })
+    value.strip_prefix("pool:")?.parse().ok().map(Allocator::Pool)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const POOL: Allocator =
+        Allocator::Pool(PoolSize { instances: 7, memories_per_instance: 1, tables_per_instance: 2, table_entries: 3 });
+
     #[test]
     fn text_comes_back_as_it_was() {
         for concurrency in [Concurrency::On, Concurrency::Off] {
-            for allocator in [Allocator::OnDemand, Allocator::Pool { instances: 7 }] {
+            for allocator in [Allocator::OnDemand, POOL] {
                 let settings = Settings { concurrency, allocator };
                 assert_eq!(settings.to_string().parse(), Ok(settings));
             }
@@ -183,7 +172,7 @@ mod tests {
 
     #[test]
     fn unknown_text_is_named() {
-        for bad in ["concurrency=maybe", "speed=9", "allocator=pool:0", "allocator=pool:", "on"] {
+        for bad in ["concurrency=maybe", "speed=9", "allocator=pool:0/1/1/1", "allocator=pool:", "on"] {
             let refused = format!("concurrency=on,{bad}").parse::<Settings>().unwrap_err();
             assert_eq!(refused.part, bad);
         }
@@ -192,7 +181,7 @@ mod tests {
     #[test]
     fn the_code_key_follows_what_code_depends_on() {
         let default = Settings::default();
-        let pooled = Settings { allocator: Allocator::Pool { instances: 9 }, ..Settings::default() };
+        let pooled = Settings { allocator: POOL, ..Settings::default() };
         let plain = Settings { concurrency: Concurrency::Off, ..Settings::default() };
         assert_eq!(default.code_key(), pooled.code_key());
         assert_ne!(default.code_key(), plain.code_key());

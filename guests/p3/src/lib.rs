@@ -1,4 +1,8 @@
-//! What the WASI 0.3 programs share: addresses as people write them, names of errors, and checks that are printed.
+//! What the WASI 0.3 programs share: addresses as people write them, names of errors, checks that are printed, and
+//! requests and responses with their bodies.
+
+pub mod body;
+pub mod request;
 
 mod address;
 mod code;

@@ -10,11 +10,17 @@ use std::path::{Path, PathBuf};
 /// The user that sshd wants to have when root starts it.
 const SSHD_USER: &str = "sshd:x:74:65534:Privilege separation:/run/sshd:/usr/sbin/nologin\n";
 
-/// What the tests and the demonstration run: the program, the package it is in, and where in that.
-const TOOLS: [(&str, &str, &str); 3] = [
+/// What the tests, the benchmarks and the demonstration run: the program, the package it is in, and where in that.
+const TOOLS: [(&str, &str, &str); 9] = [
     ("nc", "netcat-openbsd", "bin/nc.openbsd"),
     ("ssh-keygen", "openssh-client", "usr/bin/ssh-keygen"),
     ("ip", "iproute2", "bin/ip"),
+    ("openssl", "openssl", "usr/bin/openssl"),
+    ("curl", "curl", "usr/bin/curl"),
+    ("wrk", "wrk", "usr/bin/wrk"),
+    ("h2load", "nghttp2-client", "usr/bin/h2load"),
+    ("nghttp", "nghttp2-client", "usr/bin/nghttp"),
+    ("socat", "socat", "usr/bin/socat"),
 ];
 
 /// A program that is `sshd`, the system's or an unpacked one. Never a service: whoever starts it also ends it.
@@ -88,7 +94,7 @@ pub(super) fn set_up_tools(environment: &Environment, debian: &Debian) -> Result
     for (name, package, program) in TOOLS {
         let ours = tools.join(name);
         if environment.find_program(name).is_none() && !ours.exists() {
-            debian.ensure(name, &[package])?;
+            debian.ensure(package, &[package])?;
             let wrapper = debian.write_wrapper(name, &debian.unpacked(program))?;
             std::os::unix::fs::symlink(wrapper, &ours)?;
         }

@@ -20,6 +20,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const MAX_UNREAD_BYTES: usize = 1024 * 1024;
 
 /// A connected stream socket that is a guest's standard input and output.
+///
+/// Unless [`StdioConnection::close`] ends it, the connection is reset when it goes, so that the peer never takes a guest
+/// that failed, or a process that was killed, for one that had no more to say.
 #[derive(Debug)]
 pub struct StdioConnection {
     connection: Arc<Connection>,
@@ -34,6 +37,8 @@ impl StdioConnection {
     /// The system cannot watch it, or this is no tokio runtime with I/O.
     pub fn new(socket: OwnedFd) -> io::Result<StdioConnection> {
         let tasks = Tasks::default();
+        // A Unix socket has no such option, and no reset.
+        let _ = rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
         let connection = Arc::new(Connection::new(socket, &tasks, None)?);
         Ok(StdioConnection { connection, tasks })
     }
@@ -44,6 +49,7 @@ impl StdioConnection {
     /// sent last. So what still comes is read and forgotten, for a bounded time and a bounded amount.
     pub async fn close(&self) {
         self.tasks.clone().finish().await;
+        let _ = rustix::net::sockopt::set_socket_linger(&*self.connection, None);
         self.connection.close_writing();
         // Who goes on sending all the same is reset by the kernel.
         let _ = tokio::time::timeout(FAREWELL, self.drain()).await;
@@ -59,13 +65,6 @@ impl StdioConnection {
                 _ => return,
             }
         }
-    }
-
-    /// Breaks the connection off: the peer learns that this is no ordinary end. It takes effect when the last clone of
-    /// the streams is gone, which the guest's end sees to.
-    pub fn reset(&self) {
-        // If it cannot be set, the peer sees an end instead.
-        let _ = rustix::net::sockopt::set_socket_linger(&*self.connection, Some(Duration::ZERO));
     }
 
     pub(super) fn input(&self) -> Input {
@@ -144,5 +143,87 @@ impl AsyncWrite for AsyncWriter {
     /// The connection goes on until the guest ends: it may open the stream again.
     fn poll_shutdown(self: Pin<&mut Self>, _cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn pair() -> (StdioConnection, UnixStream) {
+        let (ours, peer) = UnixStream::pair().unwrap();
+        (StdioConnection::new(ours.into()).unwrap(), peer)
+    }
+
+    #[tokio::test]
+    async fn streams_share_one_connection_and_end_nothing() {
+        let (connection, mut peer) = pair();
+        for turn in ["one", "two"] {
+            peer.write_all(turn.as_bytes()).unwrap();
+            let mut input = connection.input().p2_stream();
+            input.ready().await;
+            assert_eq!(input.read(100).unwrap(), turn);
+            let mut output = connection.output().p2_stream();
+            output.write(Bytes::from(turn)).unwrap();
+        }
+        let mut heard = [0; 6];
+        peer.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"onetwo");
+    }
+
+    #[tokio::test]
+    async fn what_was_written_goes_out_before_the_end() {
+        const MUCH: usize = 60 * 1024;
+        let (connection, mut peer) = pair();
+        let mut written = 0;
+        let mut output = connection.output().p2_stream();
+        // Until the kernel takes no more, so that something is left for a task.
+        while output.check_write().unwrap() > 0 {
+            output.write(Bytes::from(vec![7; MUCH])).unwrap();
+            written += MUCH;
+        }
+        drop(output);
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut heard = Vec::new();
+            peer.read_to_end(&mut heard).unwrap();
+            heard.len()
+        });
+        connection.close().await;
+        assert_eq!(reading.await.unwrap(), written);
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_said_more_than_was_read_still_gets_its_answer() {
+        let (connection, mut peer) = pair();
+        peer.write_all(b"asked, and much that nobody reads").unwrap();
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut heard = String::new();
+            peer.read_to_string(&mut heard).map(|_| heard)
+        });
+        connection.output().p2_stream().write(Bytes::from_static(b"answer")).unwrap();
+        connection.close().await;
+        drop(connection);
+        assert_eq!(reading.await.unwrap().unwrap(), "answer");
+    }
+
+    #[tokio::test]
+    async fn a_guest_that_ends_badly_resets_its_connection() {
+        let listener = std::net::Ipv4Addr::LOCALHOST;
+        let socket = |kind| rustix::net::socket(rustix::net::AddressFamily::INET, kind, None).unwrap();
+        let (server, client) = (socket(rustix::net::SocketType::STREAM), socket(rustix::net::SocketType::STREAM));
+        rustix::net::bind(&server, &std::net::SocketAddr::from((listener, 0))).unwrap();
+        rustix::net::listen(&server, 1).unwrap();
+        let address = rustix::net::getsockname(&server).unwrap();
+        rustix::net::connect(&client, &address).unwrap();
+        let connection = StdioConnection::new(rustix::net::accept(&server).unwrap()).unwrap();
+        drop(connection);
+        let mut nothing = [0; 1];
+        let read = rustix::io::read(&client, &mut nothing);
+        assert_eq!(read, Err(rustix::io::Errno::CONNRESET));
     }
 }

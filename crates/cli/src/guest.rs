@@ -1,0 +1,123 @@
+//! What every way to run a guest begins with: its file, its volumes, its code, and what it is given.
+
+use crate::code;
+use crate::exit::Fault;
+use crate::hints::Hints;
+use anyhow::{Context, anyhow};
+use manifest::{GuestPlan, Outside};
+use rustix::fs::{Mode, OFlags};
+use sandbox::{Code, Engine, Limits};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use wasi::{Access, GuestSpec, ListenFd, OutgoingHttp, Volume};
+
+/// A guest with everything opened that its plan names.
+pub(crate) struct Guest {
+    plan: GuestPlan,
+    file: File,
+    volumes: Vec<Volume>,
+    trust: http_client::Trust,
+    hints: Arc<Hints>,
+}
+
+impl Guest {
+    /// Opens the guest's file, its volumes, and the certificates it trusts.
+    pub(crate) fn open(plan: GuestPlan) -> Result<Self, Fault> {
+        let file = open_file(&plan.file)?;
+        let volumes = open_volumes(&plan)?;
+        let mut trust = http_client::Trust::platform();
+        for path in &plan.tls_ca {
+            let shown = path.display();
+            let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates {shown}"))?;
+            trust.add_pem(&pem).with_context(|| format!("cannot use the certificates {shown}"))?;
+        }
+        Ok(Self { plan, file, volumes, trust, hints: Arc::default() })
+    }
+
+    pub(crate) fn plan(&self) -> &GuestPlan {
+        &self.plan
+    }
+
+    /// The guest's code for an engine, from the cache or compiled now.
+    pub(crate) fn code(&self, engine: &Engine) -> Result<Code, Fault> {
+        code::load(engine, &self.file, &self.plan.file)
+    }
+
+    /// Says which guest cannot be run.
+    pub(crate) fn cannot_run(&self, error: impl Into<anyhow::Error>) -> Fault {
+        Fault::CannotRun(error.into().context(format!("cannot run {}", self.plan.file.display())))
+    }
+
+    /// What its instances get, with this way to the network. Each thread that runs instances has one of its own.
+    pub(crate) fn spec(&self, network: Option<client::Handle>, listeners: Vec<ListenFd>) -> io::Result<GuestSpec> {
+        let volume = |volume: &Volume| {
+            let dir = volume.dir.try_clone()?;
+            Ok(Volume { dir, guest_path: volume.guest_path.clone(), access: volume.access })
+        };
+        let application = Some(self.plan.service.clone());
+        let report = Arc::clone(&self.hints);
+        let http = OutgoingHttp::new(network.clone(), application.clone(), report, self.trust.clone());
+        Ok(GuestSpec {
+            args: self.plan.arguments.clone(),
+            env: self.plan.environment.clone(),
+            volumes: self.volumes.iter().map(volume).collect::<io::Result<_>>()?,
+            workdir: self.plan.workdir.clone(),
+            limits: Limits { memory_bytes: self.plan.memory_bytes, ..Limits::default() },
+            deadline: self.plan.timeout,
+            network,
+            http: Some(Arc::new(http)),
+            application,
+            max_sockets: wasi::MAX_SOCKETS,
+            listeners,
+            report: Arc::clone(&self.hints) as Arc<dyn wasi::DenialReport>,
+        })
+    }
+}
+
+/// Opens the guest's file, telling apart what container tools tell apart.
+fn open_file(path: &Path) -> Result<File, Fault> {
+    let shown = path.display();
+    let file = File::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Fault::NotFound(anyhow!("{shown}: there is no such file")),
+        _ => Fault::cannot_run(anyhow::Error::new(error).context(format!("cannot open {shown}"))),
+    })?;
+    let kind = file.metadata().map_err(Fault::cannot_run)?.file_type();
+    if kind.is_dir() {
+        return Err(Fault::CannotRun(anyhow!("{shown} is a folder; name a .wasm or .wat file")));
+    }
+    if !kind.is_file() {
+        return Err(Fault::CannotRun(anyhow!("{shown} is no regular file; name a .wasm or .wat file")));
+    }
+    Ok(file)
+}
+
+fn open_volumes(plan: &GuestPlan) -> Result<Vec<Volume>, Fault> {
+    let open = |volume: &manifest::Volume| {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(&volume.host, flags, Mode::empty())
+            .map_err(io::Error::from)
+            .with_context(|| format!("cannot open the volume {}", volume.host.display()))?;
+        let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        Ok(Volume { dir, guest_path: volume.guest.clone(), access })
+    };
+    plan.volumes.iter().map(open).collect::<anyhow::Result<_>>().map_err(Fault::Ours)
+}
+
+/// This process's environment and files, for the plan.
+pub(crate) struct Host;
+
+impl Outside for Host {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the front door: --env NAME passes on a variable of this environment"
+    )]
+    fn variable(&self, name: &str) -> Option<String> {
+        std::env::var(name).ok()
+    }
+
+    fn read(&self, path: &Path) -> io::Result<String> {
+        std::fs::read_to_string(path)
+    }
+}

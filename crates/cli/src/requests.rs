@@ -1,0 +1,334 @@
+//! One request, answered by an instance: from the pool of places to the last byte of the answer.
+//!
+//! The instance is driven by whoever wants its answer: first by the wait for the answer's head, then by the reading of
+//! its body. So a client that goes away ends the guest, and one that reads slowly holds up nobody but its own guest.
+//! What a guest still has to do after the last byte is seen to its end aside.
+
+use crate::log::{Log, readable};
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use http_server::{Failure, Handler, RequestBody, RequestInfo};
+use std::fmt;
+use std::num::NonZeroU32;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, Sleep, sleep, timeout};
+use wasi::{GuestLog, GuestSpec, HttpBody, HttpFailure, HttpInstance, HttpProgram, RunError, Start, Stdio};
+
+/// How long a request waits for a place. Longer than a burst takes, and shorter than most clients wait.
+const QUEUE_TIME: Duration = Duration::from_secs(10);
+
+/// The requests of one worker.
+pub(crate) struct Requests {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    program: Arc<HttpProgram>,
+    spec: GuestSpec,
+    /// One permit for each instance that may be at work.
+    slots: Arc<Semaphore>,
+    requests_per_instance: u32,
+    /// Instances that wait for their next request. Never more than there are permits.
+    idle: Mutex<Vec<Live>>,
+    /// Guests that have answered and are not done.
+    rest: Mutex<JoinSet<()>>,
+    /// How long a guest may take for each step.
+    timeout: Duration,
+    log: Arc<Log>,
+}
+
+/// An instance, and where its words go.
+struct Live {
+    instance: HttpInstance,
+    words: Arc<Words>,
+}
+
+impl Requests {
+    /// Requests answered by instances of `program`, as many at a time as there are `slots`.
+    pub(crate) fn new(
+        program: &Arc<HttpProgram>,
+        spec: GuestSpec,
+        slots: Arc<Semaphore>,
+        requests_per_instance: NonZeroU32,
+        log: &Arc<Log>,
+    ) -> Self {
+        let timeout = spec.deadline.unwrap_or(Duration::MAX);
+        let shared = Shared {
+            program: Arc::clone(program),
+            spec,
+            slots,
+            requests_per_instance: requests_per_instance.get(),
+            idle: Mutex::default(),
+            rest: Mutex::default(),
+            timeout,
+            log: Arc::clone(log),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl Handler for Requests {
+    type Body = Answer;
+
+    async fn handle(&self, request: Request<RequestBody>, info: RequestInfo) -> Result<Response<Answer>, Failure> {
+        let shared = &self.shared;
+        let slot = match timeout(QUEUE_TIME, Arc::clone(&shared.slots).acquire_owned()).await {
+            Ok(Ok(slot)) => slot,
+            Ok(Err(_)) | Err(_) => return Err(Failure::NoRoom),
+        };
+        let id = info.id.to_string();
+        let live = match shared.live(&id).await {
+            Ok(live) => live,
+            Err(error) => {
+                shared.tell(&id, &format!("no instance: {:#}", anyhow::Error::new(error)));
+                return Err(Failure::Broken);
+            }
+        };
+        let (answer, mut answered) = oneshot::channel();
+        let mut guest = Guest::begin(Arc::clone(shared), live, id, slot, request, &info, answer);
+        let response = timeout(shared.timeout, async {
+            tokio::select! {
+                biased;
+                response = &mut answered => response.map_err(|_dropped| ()),
+                () = &mut guest => answered.try_recv().map_err(|_none| ()),
+            }
+        });
+        match response.await {
+            Ok(Ok(response)) => Ok(response.map(|body| Answer { body, guest: Some(guest), patience: None })),
+            // The guest has told why when it ended.
+            Ok(Err(())) => {
+                guest.await;
+                Err(Failure::Broken)
+            }
+            Err(_elapsed) => {
+                let limit = humantime::format_duration(shared.timeout);
+                shared.tell(&guest.id, &format!("the guest was ended: no answer within --timeout {limit}"));
+                Err(Failure::TimedOut)
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// An instance for a request: one that has answered others, or a fresh one.
+    async fn live(&self, id: &str) -> Result<Live, RunError> {
+        if let Some(live) = self.idle().pop() {
+            live.words.now_about(id);
+            return Ok(live);
+        }
+        let words = Arc::new(Words { id: Mutex::new(id.to_owned()), log: Arc::clone(&self.log) });
+        let start = Start::with(Stdio::Log(Arc::clone(&words) as Arc<dyn GuestLog>));
+        Ok(Live { instance: self.program.start(&self.spec, start).await?, words })
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Live>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an instance back, or lets it go.
+    fn take_back(&self, live: Live) {
+        if live.instance.requests_served() < self.requests_per_instance {
+            self.idle().push(live);
+        }
+    }
+
+    fn tell(&self, id: &str, what: &str) {
+        for line in what.lines() {
+            self.log.line(format!("cord: [{id}] {line}"));
+        }
+    }
+}
+
+/// A guest at work on a request. Dropping it ends the guest.
+struct Guest {
+    /// None: it is done.
+    work: Option<Pin<Box<dyn Future<Output = Option<HttpFailure>> + Send>>>,
+    shared: Arc<Shared>,
+    id: String,
+    /// Whether it failed.
+    has_failed: bool,
+}
+
+impl Guest {
+    fn begin(
+        shared: Arc<Shared>,
+        mut live: Live,
+        id: String,
+        slot: OwnedSemaphorePermit,
+        request: Request<RequestBody>,
+        info: &RequestInfo,
+        answer: oneshot::Sender<Response<HttpBody>>,
+    ) -> Self {
+        let scheme = match info.scheme {
+            http_server::Scheme::Http => wasi::Scheme::Http,
+            http_server::Scheme::Https => wasi::Scheme::Https,
+        };
+        let keeper = Arc::clone(&shared);
+        let work = async move {
+            let outcome = live.instance.handle(request, scheme, answer).await;
+            // The place is free only when the instance is gone, or waits for its next request.
+            let failure = match outcome {
+                Ok(()) => {
+                    keeper.take_back(live);
+                    None
+                }
+                Err(failure) => {
+                    drop(live);
+                    Some(failure)
+                }
+            };
+            drop(slot);
+            failure
+        };
+        Self { work: Some(Box::pin(work)), shared, id, has_failed: false }
+    }
+}
+
+impl Future for Guest {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(work) = &mut self.work {
+            let failure = ready!(work.as_mut().poll(cx));
+            self.work = None;
+            if let Some(failure) = failure {
+                self.has_failed = true;
+                self.shared.tell(&self.id, &failure.to_string());
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+/// The body of an answer, with the guest that writes it.
+pub(crate) struct Answer {
+    body: HttpBody,
+    guest: Option<Guest>,
+    /// Runs while nothing comes.
+    patience: Option<Pin<Box<Sleep>>>,
+}
+
+/// The guest did not go on with its answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the guest did not finish its answer")]
+pub(crate) struct AnswerError;
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = AnswerError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let this = &mut *self;
+        loop {
+            match Pin::new(&mut this.body).poll_frame(cx) {
+                Poll::Ready(frame) => {
+                    this.patience = None;
+                    return Poll::Ready(this.frame(frame));
+                }
+                Poll::Pending => {}
+            }
+            // Nothing is there: the guest goes on, and may then have written something.
+            match &mut this.guest {
+                Some(guest) if guest.work.is_some() => {
+                    if Pin::new(guest).poll(cx).is_pending() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        if let Poll::Ready(frame) = Pin::new(&mut this.body).poll_frame(cx) {
+            this.patience = None;
+            return Poll::Ready(this.frame(frame));
+        }
+        this.poll_patience(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Answer {
+    fn frame<E: fmt::Display>(
+        &mut self,
+        frame: Option<Result<Frame<Bytes>, E>>,
+    ) -> Option<Result<Frame<Bytes>, AnswerError>> {
+        match frame {
+            Some(Ok(frame)) => Some(Ok(frame)),
+            Some(Err(error)) => {
+                if let Some(guest) = self.guest.take()
+                    && !guest.has_failed
+                {
+                    guest.shared.tell(&guest.id, &format!("the answer broke off: {error}"));
+                }
+                Some(Err(AnswerError))
+            }
+            None => None,
+        }
+    }
+
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, AnswerError>>> {
+        let Some(guest) = &self.guest else { return Poll::Pending };
+        let limit = guest.shared.timeout;
+        let patience = self.patience.get_or_insert_with(|| Box::pin(sleep(limit)));
+        ready!(patience.as_mut().poll(cx));
+        let limit = humantime::format_duration(limit);
+        guest
+            .shared
+            .tell(&guest.id, &format!("the guest was ended: its answer did not go on within --timeout {limit}"));
+        self.guest = None;
+        Poll::Ready(Some(Err(AnswerError)))
+    }
+}
+
+impl Drop for Answer {
+    /// An answer that is out leaves its guest time for what it still has to do. One that was broken off does not.
+    fn drop(&mut self) {
+        let Some(guest) = self.guest.take() else { return };
+        if guest.work.is_none() || !self.body.is_complete() {
+            return;
+        }
+        let shared = Arc::clone(&guest.shared);
+        let mut rest = shared.rest.lock().unwrap_or_else(PoisonError::into_inner);
+        while rest.try_join_next().is_some() {}
+        let deadline = Instant::now().checked_add(shared.timeout);
+        rest.spawn(async move {
+            // What is not done in time ends with the guest.
+            match deadline {
+                Some(deadline) => drop(tokio::time::timeout_at(deadline, guest).await),
+                None => guest.await,
+            }
+        });
+    }
+}
+
+/// What an instance prints, with the request it was about.
+#[derive(Debug)]
+struct Words {
+    id: Mutex<String>,
+    log: Arc<Log>,
+}
+
+impl Words {
+    fn now_about(&self, id: &str) {
+        id.clone_into(&mut self.id.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl GuestLog for Words {
+    fn line(&self, line: &[u8]) {
+        let id = self.id.lock().unwrap_or_else(PoisonError::into_inner);
+        self.log.line(format!("cord: [{id}] {}", readable(line)));
+    }
+}
