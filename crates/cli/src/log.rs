@@ -6,14 +6,21 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
+use std::time::Duration;
 
 /// So many lines may wait.
 const MAX_WAITING: usize = 16 * 1024;
 
 /// What is written at once, in bytes.
 const BATCH_BYTES: usize = 64 * 1024;
+
+/// How long the end of a process waits for the last lines to be written.
+const FLUSH_TIME: Duration = Duration::from_secs(1);
+
+/// How often it is tried meanwhile to find room for the question.
+const FLUSH_TRIES: u32 = 20;
 
 /// Where lines go.
 #[derive(Debug)]
@@ -51,12 +58,21 @@ impl Log {
         }
     }
 
-    /// Waits until all lines before are written.
+    /// Waits until all lines before are written, but not for ever: a reader who stopped must not keep this process.
     pub(crate) fn flush(&self) {
         let (written, wait) = sync_channel(1);
-        if self.lines.send(Entry::Flush(written)).is_ok() {
-            // An error is the thread's end: then there is nothing to wait for.
-            let _ = wait.recv();
+        let mut entry = Entry::Flush(written);
+        for _ in 0..FLUSH_TRIES {
+            match self.lines.try_send(entry) {
+                Ok(()) => {
+                    // Out of time, or the thread has ended: either way there is nothing to wait for any more.
+                    let _ = wait.recv_timeout(FLUSH_TIME);
+                    return;
+                }
+                Err(TrySendError::Full(back)) => entry = back,
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+            thread::sleep(FLUSH_TIME / FLUSH_TRIES);
         }
     }
 }

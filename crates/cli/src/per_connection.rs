@@ -99,9 +99,8 @@ impl Serve for Connections {
                 self.log.line(format!("cord: {name}: {line}"));
             }
         }
-        if is_broken {
-            connection.reset();
-        } else {
+        // Not closed, it is reset.
+        if !is_broken {
             connection.close().await;
         }
     }
@@ -142,13 +141,14 @@ pub(crate) struct Ends {
 
 impl Ends {
     pub(crate) fn of(connection: &Connection) -> Self {
-        let address = |address: rustix::io::Result<SocketAddrAny>| {
-            let address = SocketAddr::try_from(address.ok()?).ok()?;
+        let address = |address: SocketAddrAny| {
+            let address = SocketAddr::try_from(address).ok()?;
             // An IPv4 client of an IPv6 address is an IPv4 client.
             Some(SocketAddr::new(address.ip().to_canonical(), address.port()))
         };
         let socket = connection.socket.as_fd();
-        Self { client: address(getpeername(socket)), server: address(getsockname(socket)) }
+        let client = getpeername(socket).ok().flatten().and_then(address);
+        Self { client, server: getsockname(socket).ok().and_then(address) }
     }
 }
 

@@ -14,7 +14,6 @@ use anyhow::{Context, anyhow};
 use capability::{Labels, keys};
 use client::{Connection, Handle, Server};
 use manifest::Transport;
-use rustix::process::Signal;
 use std::num::NonZeroUsize;
 use std::os::fd::OwnedFd;
 use std::process::ExitCode;
@@ -84,15 +83,15 @@ pub(crate) async fn run<S: Serve>(
     mut doors: Doors,
     handles: Vec<Handles>,
     drain_time: Duration,
-    make: impl Fn(Option<Handle>) -> anyhow::Result<S> + Clone + Send + 'static,
+    make: impl Fn(Option<Handle>) -> anyhow::Result<S> + Send + Sync + 'static,
 ) -> Result<ExitCode, Fault> {
     let (stage, staged) = watch::channel(Stage::Open);
     let (drain, draining) = watch::channel(false);
     let (tell, mut news) = mpsc::channel(handles.len().max(1) * 2);
-    let mut left = handles.len();
+    let (make, mut left) = (Arc::new(make), handles.len());
     for (index, handles) in handles.into_iter().enumerate() {
-        let (make, staged, draining, tell) = (make.clone(), staged.clone(), draining.clone(), tell.clone());
-        let work = move || work(handles, &make, staged, &draining, &tell);
+        let (make, staged, draining, tell) = (Arc::clone(&make), staged.clone(), draining.clone(), tell.clone());
+        let work = move || work(handles, &*make, staged, &draining, &tell);
         thread::Builder::new().name(format!("worker-{index}")).spawn(work).context("cannot start a worker")?;
     }
     drop(tell);
@@ -148,7 +147,8 @@ fn work<S: Serve>(
         }
     };
     let ended = runtime.block_on(async {
-        let (server, serve) = begin(handles, make).await?;
+        // The handle is kept: the broker ends with the last one.
+        let (server, _handle, serve) = begin(handles, make).await?;
         // Nobody listens if the process is ending already.
         let _ = tell.send(News::Ready).await;
         anyhow::Ok(take(server, &Arc::new(serve), staged, draining).await)
@@ -160,13 +160,13 @@ fn work<S: Serve>(
 async fn begin<S: Serve>(
     handles: Handles,
     make: &impl Fn(Option<Handle>) -> anyhow::Result<S>,
-) -> anyhow::Result<(Server, S)> {
+) -> anyhow::Result<(Server, Handle, S)> {
     let guest = handles.guest.map(Handle::new).transpose().context("cannot use the guest's handle")?;
     let serve = make(guest)?;
     let labels = Labels::try_from_pairs([(keys::TRANSPORT, Transport::Tcp.name())])?;
     let handle = Handle::new(handles.server).context("cannot use the server's handle")?;
     let server = handle.serve(&labels).await.context("cannot register with the switchboard")?;
-    Ok((server, serve))
+    Ok((server, handle, serve))
 }
 
 /// Takes connections, and sees them to their ends.

@@ -20,6 +20,9 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const MAX_UNREAD_BYTES: usize = 1024 * 1024;
 
 /// A connected stream socket that is a guest's standard input and output.
+///
+/// Unless [`StdioConnection::close`] ends it, the connection is reset when it goes, so that the peer never takes a guest
+/// that failed, or a process that was killed, for one that had no more to say.
 #[derive(Debug)]
 pub struct StdioConnection {
     connection: Arc<Connection>,
@@ -34,6 +37,8 @@ impl StdioConnection {
     /// The system cannot watch it, or this is no tokio runtime with I/O.
     pub fn new(socket: OwnedFd) -> io::Result<StdioConnection> {
         let tasks = Tasks::default();
+        // A Unix socket has no such option, and no reset.
+        let _ = rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
         let connection = Arc::new(Connection::new(socket, &tasks, None)?);
         Ok(StdioConnection { connection, tasks })
     }
@@ -44,6 +49,7 @@ impl StdioConnection {
     /// sent last. So what still comes is read and forgotten, for a bounded time and a bounded amount.
     pub async fn close(&self) {
         self.tasks.clone().finish().await;
+        let _ = rustix::net::sockopt::set_socket_linger(&*self.connection, None);
         self.connection.close_writing();
         // Who goes on sending all the same is reset by the kernel.
         let _ = tokio::time::timeout(FAREWELL, self.drain()).await;
@@ -59,13 +65,6 @@ impl StdioConnection {
                 _ => return,
             }
         }
-    }
-
-    /// Breaks the connection off: the peer learns that this is no ordinary end. It takes effect when the last clone of
-    /// the streams is gone, which the guest's end sees to.
-    pub fn reset(&self) {
-        // If it cannot be set, the peer sees an end instead.
-        let _ = rustix::net::sockopt::set_socket_linger(&*self.connection, Some(Duration::ZERO));
     }
 
     pub(super) fn input(&self) -> Input {
@@ -222,7 +221,6 @@ mod tests {
         let address = rustix::net::getsockname(&server).unwrap();
         rustix::net::connect(&client, &address).unwrap();
         let connection = StdioConnection::new(rustix::net::accept(&server).unwrap()).unwrap();
-        connection.reset();
         drop(connection);
         let mut nothing = [0; 1];
         let read = rustix::io::read(&client, &mut nothing);
