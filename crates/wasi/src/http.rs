@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wasmtime_wasi_http::WasiHttpCtx;
 
 pub use outgoing::OutgoingHttp;
+pub(crate) use outgoing::add_error_codes;
 
 use crate::guest::GuestSpec;
 
