@@ -13,9 +13,11 @@
 
 pub mod board;
 pub mod cord;
+pub mod http;
 pub mod namespace;
 pub mod process;
 pub mod programs;
 pub mod published;
 pub mod servers;
+pub mod services;
 pub mod wait;

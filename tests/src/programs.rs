@@ -44,6 +44,12 @@ pub fn wasmtime() -> Option<PathBuf> {
     })
 }
 
+/// Whether tests that can be longer should be: `CORD_LONG_TESTS`.
+#[must_use]
+pub fn long_tests() -> bool {
+    environment("CORD_LONG_TESTS").is_some_and(|value| !value.is_empty())
+}
+
 /// The compile cache that tests share which are not about the cache.
 #[must_use]
 pub fn shared_cache() -> PathBuf {

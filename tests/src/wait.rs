@@ -55,6 +55,6 @@ pub(crate) fn too_long(started: Instant) -> bool {
 }
 
 /// A moment to let others run between two looks.
-pub(crate) fn moment() {
+pub fn moment() {
     sleep(POLL);
 }

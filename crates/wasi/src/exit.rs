@@ -2,8 +2,13 @@
 
 use std::path::PathBuf;
 
-use sandbox::{MemoryRefusal, TrapReport};
+use rustix::io::Errno;
+use sandbox::{GuestLimiter, MemoryRefusal, TrapReport};
+use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi::I32Exit;
+
+/// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
+const MEMORY_MINIMUM: &str = "memory minimum size";
 
 /// How a guest ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,7 +81,33 @@ pub enum RunError {
     /// What the guest needs at its start is over its memory limit.
     #[error("the guest starts with {} bytes of memory, over its limit of {} bytes", .0.wanted_bytes, .0.limit_bytes)]
     Memory(MemoryRefusal),
+    /// As many instances live as there is room for. Later there may be room again.
+    #[error("there is no room for a further instance")]
+    NoRoom,
+    /// The guest did something before it was asked anything, and did not survive it.
+    #[error("the guest failed when it was started: {0}")]
+    Failed(TrapReport),
     /// The deadline cannot be watched.
     #[error("cannot watch the deadline")]
     Ticker(#[source] std::io::Error),
+}
+
+impl RunError {
+    /// Tells a guest that there was no memory or no room for from one that failed by itself, which is `None`.
+    pub(crate) fn of(error: &wasmtime::Error, limiter: &GuestLimiter) -> Option<RunError> {
+        if let Some(refusal) = limiter.refusal()
+            && error.to_string().contains(MEMORY_MINIMUM)
+        {
+            return Some(RunError::Memory(refusal));
+        }
+        is_no_room(error).then_some(RunError::NoRoom)
+    }
+}
+
+/// Whether the pool is full, or the kernel gives the process no more memory or mappings.
+pub(crate) fn is_no_room(error: &wasmtime::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<PoolConcurrencyLimitError>()
+            || cause.downcast_ref::<Errno>().is_some_and(|errno| *errno == Errno::NOMEM)
+    })
 }

@@ -1,12 +1,25 @@
-//! `wasi:http`: requests that a guest makes go the way of its connections, through the handle.
+//! `wasi:http`, both ways: requests that a guest makes go the way of its connections, through the handle ([`outgoing`]);
+//! requests that a guest answers are put to one live instance of it after the other ([`program`], [`instance`]).
 
+mod body;
+mod failure;
+mod instance;
 pub(crate) mod outgoing;
+mod program;
+mod reply;
+mod request;
 
 use std::sync::Arc;
 
 use wasmtime_wasi_http::WasiHttpCtx;
 
+pub use body::{HttpBody, HttpBodyError};
+pub use failure::HttpFailure;
+pub use instance::HttpInstance;
 pub use outgoing::OutgoingHttp;
+pub use program::HttpProgram;
+pub use request::{RequestBodyError, Scheme};
+
 pub(crate) use outgoing::add_error_codes;
 
 use crate::guest::GuestSpec;

@@ -2,7 +2,8 @@
 //!
 //! The path through this crate: [`Linkers`] are made once for an engine and hold every interface. [`Program`] joins
 //! them with a guest's code and does all that is the same for every instance. [`Program::run`] makes one instance from
-//! a [`GuestSpec`] and runs it to its [`Exit`].
+//! a [`GuestSpec`] and runs it to its [`Exit`]. A guest that answers requests is an [`HttpProgram`] instead, and each
+//! [`HttpInstance`] of it takes one request after the other.
 //!
 //! Files, clocks, random numbers, arguments, environment and standard streams are wasmtime-wasi's. Sockets are ours:
 //! they never call `socket`, `connect` or `bind`, but ask the guest's [`client::Handle`]. A guest without one can reach
@@ -10,6 +11,7 @@
 //!
 //! Never here: `std::net` beyond its address types, configuration, and the switchboard's side of anything.
 
+mod component;
 mod exit;
 mod guest;
 mod http;
@@ -25,7 +27,9 @@ mod workdir;
 
 pub use exit::{Exit, RunError};
 pub use guest::{Access, GuestSpec, MAX_SOCKETS, Start, Volume};
-pub use http::OutgoingHttp;
+pub use http::{
+    HttpBody, HttpBodyError, HttpFailure, HttpInstance, HttpProgram, OutgoingHttp, RequestBodyError, Scheme,
+};
 pub use linkers::{LinkError, Linkers};
 pub use p1::{ConnectFd, ListenFd};
 pub use program::Program;

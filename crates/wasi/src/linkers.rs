@@ -46,6 +46,23 @@ pub enum LinkError {
     /// A component that is not a command.
     #[error("the component does not export `wasi:cli/run`, so there is nothing to run")]
     NoRun,
+    /// A component that answers requests, where a command was expected.
+    #[error("the component answers HTTP requests and is no command: serve it with `cord serve`")]
+    IsHandler,
+    /// A component that answers no requests.
+    #[error(
+        "the component exports neither `wasi:http/incoming-handler` of WASI 0.2 nor `wasi:http/handler` of WASI 0.3, \
+         so it cannot answer requests"
+    )]
+    NoHandler,
+    /// A command, where a component that answers requests was expected.
+    #[error("the component is a command and answers no HTTP requests: run it with `cord run`")]
+    IsCommand,
+    /// A module, where a component that answers requests was expected.
+    #[error(
+        "a module cannot answer HTTP requests: only a component has the interface for it (run a module with `cord run`)"
+    )]
+    IsModule,
     /// The engine was set up without what WASI 0.3 needs.
     #[error("the component is for WASI 0.3, which this engine was set up without")]
     NoConcurrency,

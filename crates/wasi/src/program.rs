@@ -4,29 +4,24 @@ use std::io::Write;
 use std::time::Duration;
 
 use sandbox::{Code, GuestLimiter};
-use wasmtime::component::{Component, InstancePre};
+use wasmtime::component::Component;
 use wasmtime::{ExternType, Module, Store};
 use wasmtime_wasi::{p2, p3};
 
+use crate::component::{self, Joined};
 use crate::exit::{Exit, RunError};
 use crate::guest::{GuestSpec, Start};
-use crate::imports::{self, Line};
+use crate::imports::Line;
 use crate::linkers::{LinkError, Linkers, MODULE_NAMES};
 use crate::p1::{self, Preview1};
 use crate::state::{ComponentState, ModuleState};
 use crate::store::Stores;
-
-/// The interface of a command.
-const RUN: &str = "wasi:cli/run";
 
 /// The function of a command module.
 const START: &str = "_start";
 
 /// The name under which modules import preview 0, whose descriptors are files only.
 const PREVIEW_0: &str = MODULE_NAMES[0];
-
-/// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
-const MEMORY_MINIMUM: &str = "memory minimum size";
 
 /// A guest joined with its interfaces. Running it makes an instance; any number may run from one program.
 pub struct Program {
@@ -165,12 +160,8 @@ async fn finish(returned: wasmtime::Result<Result<(), ()>>, store: Store<Compone
     exit
 }
 
-/// Tells a guest that could not start for want of memory from one that failed by itself.
 fn ended(error: &wasmtime::Error, limiter: &GuestLimiter) -> Result<Exit, RunError> {
-    match limiter.refusal() {
-        Some(refusal) if error.to_string().contains(MEMORY_MINIMUM) => Err(RunError::Memory(refusal)),
-        _ => Ok(Exit::of(error)),
-    }
+    RunError::of(error, limiter).map_or_else(|| Ok(Exit::of(error)), Err)
 }
 
 async fn within(deadline: Duration, run: impl Future<Output = Result<Exit, RunError>>) -> Result<Exit, RunError> {
@@ -205,34 +196,12 @@ fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleSta
 }
 
 fn join_component(linkers: &Linkers, component: &Component) -> Result<Kind, LinkError> {
-    let engine = linkers.engine().wasmtime();
-    let ty = component.component_type();
-    let missing: Vec<String> = ty
-        .imports(engine)
-        .map(|(name, _)| name)
-        .filter(|name| !imports::is_provided(name))
-        .map(str::to_owned)
-        .collect();
-    if !missing.is_empty() {
-        return Err(LinkError::Missing { names: missing });
+    let Joined { pre, line } = component::join_command(linkers, component)?;
+    match line {
+        Line::V0_2 => p2::bindings::CommandPre::new(pre).map(Kind::Wasi02),
+        Line::V0_3 => p3::bindings::CommandPre::new(pre).map(Kind::Wasi03),
     }
-    let run = ty.exports(engine).find_map(|(name, _)| match imports::interface(name) {
-        Some((RUN, line)) => Some(line),
-        _ => None,
-    });
-    let uses_0_3 = |name: &str| matches!(imports::interface(name), Some((_, Line::V0_3)));
-    let any_0_3 = run == Some(Line::V0_3) || ty.imports(engine).any(|(name, _)| uses_0_3(name));
-    if any_0_3 && linkers.engine().settings().concurrency == sandbox::Concurrency::Off {
-        return Err(LinkError::NoConcurrency);
-    }
-    let linker = if any_0_3 { linkers.wasi_0_3()? } else { linkers.wasi_0_2()? };
-    let unfit = |error: wasmtime::Error| LinkError::unfit(&error);
-    let pre: InstancePre<ComponentState> = linker.instantiate_pre(component).map_err(unfit)?;
-    match run {
-        Some(Line::V0_2) => p2::bindings::CommandPre::new(pre).map(Kind::Wasi02).map_err(unfit),
-        Some(Line::V0_3) => p3::bindings::CommandPre::new(pre).map(Kind::Wasi03).map_err(unfit),
-        None => Err(LinkError::NoRun),
-    }
+    .map_err(|error| LinkError::unfit(&error))
 }
 
 impl std::fmt::Debug for Program {

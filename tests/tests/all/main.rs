@@ -18,6 +18,14 @@
 //! | `p3_published` | programs on WASI 0.3: servers behind `cord run -p`, clients |
 //! | `preview1` | the sockets of preview 1, and WasmEdge's calls on them |
 //! | `preview1_open` | sockets that a guest of preview 1 finds open |
+//! | `per_connection` | a fresh instance for each connection: what it gets, how it ends, and that nobody suffers |
+//! | `crowd` | a thousand connections at once, a hundred instances at most |
+//! | `serve` | HTTP requests, answered by guests: all versions, TLS, instances used again, the end |
+//! | `serve_broken` | guests that fail under HTTP, and clients that do not do as they should |
+//! | `serve_streams` | bodies of a gibibyte, and clients that are slow, with memory that stays as it is |
+//! | `serve_load` | HTTP by wrk and h2load |
+//! | `access_log` | what is told of each request |
+//! | `fetch` | guests that ask HTTP servers themselves: grants, certificates, time limits |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -31,6 +39,7 @@
 #![forbid(unsafe_code)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+mod access_log;
 mod bad_input;
 mod banner;
 mod beyond_flower;
@@ -38,6 +47,8 @@ mod binary;
 mod broker;
 mod cache;
 mod cli_flags;
+mod crowd;
+mod fetch;
 mod flower;
 mod hostile_wire;
 mod limits;
@@ -48,10 +59,15 @@ mod names;
 mod net_tour;
 mod p3_published;
 mod p3_sockets;
+mod per_connection;
 mod preview1;
 mod preview1_open;
 mod published;
 mod published_udp;
 mod refusals;
+mod serve;
+mod serve_broken;
+mod serve_load;
+mod serve_streams;
 mod sockets;
 mod switchboard_parts;

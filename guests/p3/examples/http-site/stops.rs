@@ -11,6 +11,7 @@ pub(crate) fn trap() -> ! {
 
 /// `/spin`: works for ever without a call to the host.
 pub(crate) fn spin() -> ! {
+    eprintln!("about to spin");
     let mut turns = 0_u64;
     loop {
         turns = std::hint::black_box(turns.wrapping_add(1));
@@ -19,6 +20,7 @@ pub(crate) fn spin() -> ! {
 
 /// `/sleep-forever`: waits for something that does not come in this life.
 pub(crate) async fn sleep() -> ! {
+    eprintln!("about to sleep");
     loop {
         wait_for(1 << 60).await;
     }
