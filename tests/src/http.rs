@@ -82,7 +82,8 @@ pub fn try_curl(words: &[&str]) -> (Outcome, Answer) {
         status: status.parse().unwrap(),
         version: version.to_owned(),
         head: String::from_utf8_lossy(&fs::read(&head).unwrap_or_default()).replace('\r', ""),
-        body: fs::read(&body).unwrap_or_default(),
+        // Of `--head` curl shows the head in the place of the body.
+        body: if words.contains(&"--head") { Vec::new() } else { fs::read(&body).unwrap_or_default() },
     };
     (outcome, answer)
 }

@@ -17,7 +17,8 @@ fn crowd(address: SocketAddr, count: usize, check: impl Fn(usize, &str, &str)) {
     let text = |number: usize| format!("this is client {number}\n");
     for (number, client) in clients.iter_mut().enumerate() {
         client.write_all(text(number).as_bytes()).unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
+        // A guest that fails may have broken off already.
+        let _ = client.shutdown(Shutdown::Write);
     }
     for (number, client) in clients.iter_mut().enumerate() {
         check(number, &text(number), &read_rest(client));
