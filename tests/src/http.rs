@@ -35,7 +35,8 @@ impl Answer {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         let pairs = self.head.lines().filter_map(|line| line.split_once(':'));
-        pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).last()
+        let mut found = pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.next_back().map(|(_, value)| value.trim())
     }
 
     /// Expects this status and this body.

@@ -2,6 +2,7 @@
 //!
 //! What is looked for stands behind a marker, which is nowhere in the program as it is: the search would find itself.
 
+use crate::memory;
 use std::fmt;
 use std::hint::black_box;
 use std::sync::Mutex;
@@ -44,7 +45,7 @@ impl Traces {
     pub fn find() -> Self {
         let said = lock(&SAID).clone();
         let buffer_words = lock(&BUFFER).iter().filter(|word| **word != 0).count();
-        let (markers, fresh_words) = search();
+        let (markers, fresh_words) = (memory::count_of(!MARKER), memory::used_words_of_fresh_pages());
         Self { said, buffer_words, markers, fresh_words }
     }
 }
@@ -68,32 +69,4 @@ pub fn leave(text: &str) -> usize {
 
 fn lock<T>(of: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     of.lock().expect("nobody panics in between")
-}
-
-/// Reads all memory there is, then asks for more and reads that.
-#[cfg(target_arch = "wasm32")]
-#[expect(unsafe_code, reason = "looks at memory that is no object of this program")]
-fn search() -> (usize, usize) {
-    use std::arch::wasm32::{memory_grow, memory_size};
-    const PAGE_BYTES: usize = 64 * 1024;
-    // So much is added to the memory and must be zero.
-    const FRESH_PAGES: usize = 16;
-    let word = |address: usize| {
-        // SAFETY: below `memory_size` every address can be read, this one is aligned, and nothing else runs meanwhile.
-        unsafe { (address as *const u64).read_volatile() }
-    };
-    // Nothing is at address 0, and a pointer there is not allowed.
-    let all = (8..memory_size(0) * PAGE_BYTES).step_by(8);
-    let markers = all.filter(|address| word(*address) == !MARKER).count();
-    let grown = memory_grow(0, FRESH_PAGES);
-    if grown == usize::MAX {
-        return (markers, 0);
-    }
-    let fresh = (grown * PAGE_BYTES..(grown + FRESH_PAGES) * PAGE_BYTES).step_by(8);
-    (markers, fresh.filter(|address| word(*address) != 0).count())
-}
-
-#[cfg(not(target_arch = "wasm32"))]
-fn search() -> (usize, usize) {
-    unimplemented!("only WebAssembly has one memory that a program can look through")
 }

@@ -75,7 +75,7 @@ fn there_are_never_more_instances_than_allowed() {
     let mut alive: Vec<TcpStream> = Vec::new();
     let (mut served, mut most_alive) = (0, 0);
     wait::until("all are served", || {
-        let (ready, rest) = waiting.drain(..).partition(|client| has_said_something(client));
+        let (ready, rest) = waiting.drain(..).partition(has_said_something);
         waiting = rest;
         alive.extend::<Vec<_>>(ready);
         // Each of these has an instance that waits for its client to end.
