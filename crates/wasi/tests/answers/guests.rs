@@ -53,7 +53,7 @@ fn compiled(guest: &str) -> PathBuf {
 #[expect(clippy::disallowed_methods, reason = "the one place where these tests read the environment")]
 fn place(variable: &str, default: &str) -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let path = std::env::var_os(variable).map_or_else(|| root.join(default), PathBuf::from);
+    let path = std::env::var(variable).map_or_else(|_unset| root.join(default), PathBuf::from);
     assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds and names it", path.display());
     path
 }

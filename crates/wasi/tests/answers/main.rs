@@ -3,6 +3,8 @@
 //! `cargo xtask test` builds the guests and says where they are. Each is compiled once, with settings that know of no
 //! pool, and run in one.
 
+#![expect(clippy::unwrap_used, reason = "what a helper cannot set up fails the test")]
+
 mod ends;
 mod guests;
 mod instances;
@@ -20,8 +22,6 @@ use wasi::{
     Denial, DenialReport, GuestSpec, HttpBody, HttpFailure, HttpInstance, HttpProgram, RequestBodyError, Scheme, Start,
     Stdio,
 };
-
-pub(crate) use guests::Served;
 
 /// Nobody is told.
 #[derive(Debug)]
