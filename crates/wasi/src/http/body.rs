@@ -163,6 +163,8 @@ impl Inner {
     fn pull(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(source) = &mut self.source else { return Poll::Ready(()) };
         match ready!(Pin::new(source).poll_frame(cx)) {
+            // A guest may write nothing, and then there is nothing to pass on.
+            Some(Ok(frame)) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
             Some(Ok(frame)) => {
                 self.taken_bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
                 match self.declared_bytes {

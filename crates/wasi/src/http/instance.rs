@@ -111,7 +111,7 @@ async fn ask_0_2(
         Scheme::Https => Wasi::Https,
     };
     let (mut head, body) = request.into_parts();
-    request::name_nobody(&mut head);
+    request::name_somebody(&mut head);
     let mut http = store.data_mut().http();
     let request = http.new_incoming_request(scheme, Request::from_parts(head, body))?;
     let reply = reply.clone();

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
+use http::HeaderValue;
 use http::header::HOST;
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty};
 use wasmtime_wasi_http::{Error, WasiBody};
@@ -144,12 +144,11 @@ pub(super) fn authority(head: &Parts) -> Option<Authority> {
     head.uri.authority().cloned().or_else(named)
 }
 
-/// The engine's binding for WASI 0.2 takes no request that names nobody. An empty `host` is what a client sends that
-/// means nobody in particular, and the guest sees an empty authority.
-pub(super) fn name_nobody(head: &mut Parts) {
-    let names = |headers: &HeaderMap| headers.get(HOST).is_some_and(|host| host.to_str().is_ok());
-    if head.uri.authority().is_none() && !names(&head.headers) {
-        head.headers.insert(HOST, HeaderValue::from_static(""));
+/// Names this machine where the client named nobody: the engine's binding for WASI 0.2 takes no other request, and what
+/// guests are built on takes no empty name.
+pub(super) fn name_somebody(head: &mut Parts) {
+    if authority(head).is_none() {
+        head.headers.insert(HOST, HeaderValue::from_static("localhost"));
     }
 }
 
@@ -180,15 +179,17 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_names_nobody_says_so() {
+    fn a_request_that_names_nobody_means_this_machine() {
         let check = |uri: &str, host: Option<&[u8]>, expected: Option<&[u8]>| {
             let mut head = head(uri, host);
-            name_nobody(&mut head);
+            name_somebody(&mut head);
             assert_eq!(head.headers.get(HOST).map(HeaderValue::as_bytes), expected, "{uri} {host:?}");
         };
-        check("/", None, Some(b""));
-        check("/", Some(b"\xff"), Some(b""));
-        check("/", Some(b"a"), Some(b"a"));
+        check("/", None, Some(b"localhost"));
+        check("/", Some(b""), Some(b"localhost"));
+        check("/", Some(b"\xff"), Some(b"localhost"));
+        check("/", Some(b"no name"), Some(b"localhost"));
+        check("/", Some(b"a:1"), Some(b"a:1"));
         check("http://a/", None, None);
     }
 

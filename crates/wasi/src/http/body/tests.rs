@@ -136,6 +136,7 @@ async fn a_body_has_the_length_that_its_header_says() {
     check(&["abc", "def"], 5, ("abc", Some((5, 6)))).await;
     check(&[], 5, ("", Some((5, 0)))).await;
     check(&[], 0, ("", None)).await;
+    check(&["", "a", ""], 1, ("a", None)).await;
     let long = HttpBodyError::Length { declared_bytes: 1, sent_bytes: 2 };
     assert_eq!(long.to_string(), "the body has at least 2 bytes and should have 1");
 }

@@ -1,0 +1,59 @@
+//! Where the guests and the compiler are, and how a guest becomes a program.
+
+use std::collections::HashMap;
+use std::fs::{File, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+
+use sandbox::{Allocator, Code, Engine, OwnFile, PoolSize, Settings};
+use tempfile::NamedTempFile;
+use wasi::{HttpProgram, LinkError, Linkers};
+
+/// A guest in a pool of its own.
+pub(crate) struct Served {
+    pub(crate) program: HttpProgram,
+}
+
+impl Served {
+    /// The guest of this name, with room for so many instances.
+    pub(crate) fn new(guest: &str, instances: u32) -> Served {
+        Served { program: link(guest, instances).unwrap() }
+    }
+}
+
+/// Joins the guest of this name with its interfaces.
+pub(crate) fn link(guest: &str, instances: u32) -> Result<HttpProgram, LinkError> {
+    let file = || OwnFile::check(File::open(compiled(guest)).unwrap()).unwrap();
+    let probe = Code::load(&Engine::new(&Settings::default()).unwrap(), &file()).unwrap();
+    let size = PoolSize::for_guest(probe.demand(), instances).unwrap();
+    let engine = Engine::new(&Settings { allocator: Allocator::Pool(size), ..Settings::default() }).unwrap();
+    let code = Code::load(&engine, &file()).unwrap();
+    HttpProgram::new(&Linkers::new(&engine), &code)
+}
+
+/// The compiled code of a guest. It is compiled by settings without a pool.
+fn compiled(guest: &str) -> PathBuf {
+    static COMPILED: Mutex<Option<HashMap<String, NamedTempFile>>> = Mutex::new(None);
+    let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
+    let file = compiled.get_or_insert_default().entry(guest.to_owned()).or_insert_with(|| {
+        let code = NamedTempFile::new().unwrap();
+        code.as_file().set_permissions(Permissions::from_mode(0o600)).unwrap();
+        let source = File::open(place("CORD_GUESTS", "target/guests").join(guest)).unwrap();
+        let compiler = place("CORD_COMPILE_BIN", "target/debug/cord-compile");
+        let mut command = Command::new(compiler);
+        command.arg(Settings::default().to_string()).stdin(source).stdout(code.reopen().unwrap());
+        assert!(command.status().unwrap().success(), "{guest}");
+        code
+    });
+    file.path().to_owned()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one place where these tests read the environment")]
+fn place(variable: &str, default: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = std::env::var(variable).map_or_else(|_unset| root.join(default), PathBuf::from);
+    assert!(path.exists(), "{} is missing: run `cargo xtask test`, which builds and names it", path.display());
+    path
+}
