@@ -27,8 +27,8 @@ use tokio_rustls::TlsAcceptor;
 /// the client begins with it) with persistent connections; heads and bodies within [`Limits`]; answers that HTTP allows;
 /// one [`AccessRecord`](crate::AccessRecord) for each request.
 ///
-/// A client that shuts down only its half of the connection after a whole request gets its answer, in clear text. Over TLS,
-/// where nobody does that, it counts as gone.
+/// A client that shuts down its half of the connection counts as gone, because one that was closed cannot be told from
+/// it, and its guest would work for nobody.
 pub struct FrontDoor<H, L> {
     handler: Arc<H>,
     log: Arc<L>,

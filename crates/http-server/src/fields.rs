@@ -1,7 +1,7 @@
 //! Which fields concern only one connection, and so are not passed on.
 
 use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TE, TRANSFER_ENCODING, UPGRADE};
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// Besides those that `connection` names.
 const OF_CONNECTION: [HeaderName; 6] = [
@@ -20,6 +20,21 @@ pub(crate) fn strip_request(fields: &mut HeaderMap) {
     strip(fields);
     if takes_trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
+    }
+}
+
+/// Whether the body's length can only be understood in one way. Without a chunked coding there is nothing to understand;
+/// of codings, only `chunked` is known, and twice it is no coding (RFC 9112, sections 6.1 and 7).
+///
+/// # Errors
+/// What a client is told.
+pub(crate) fn check_coding(fields: &HeaderMap) -> Result<(), StatusCode> {
+    let codings: Vec<String> = fields.get_all(TRANSFER_ENCODING).iter().flat_map(names).collect();
+    match &codings[..] {
+        [] => Ok(()),
+        [only] if only == "chunked" => Ok(()),
+        several if several.iter().all(|coding| coding == "chunked") => Err(StatusCode::BAD_REQUEST),
+        _ => Err(StatusCode::NOT_IMPLEMENTED),
     }
 }
 

@@ -182,6 +182,5 @@ fn plain_ascii(json: &str) -> String {
     plain
 }
 
-
 #[cfg(test)]
 mod tests;

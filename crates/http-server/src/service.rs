@@ -4,7 +4,7 @@ use crate::activity::Activity;
 use crate::answer::{self, AnswerBody};
 use crate::clock;
 use crate::exchange::Exchange;
-use crate::fields::strip_request;
+use crate::fields::{check_coding, strip_request};
 use crate::handler::{Handler, RequestInfo, Scheme};
 use crate::limits::Limits;
 use crate::record::{AccessLog, AccessRecord, Outcome, RequestLine};
@@ -109,6 +109,7 @@ impl<H: Handler> Service<H> {
         if path_bytes > self.limits.target_bytes {
             return Err(StatusCode::URI_TOO_LONG);
         }
+        check_coding(&parts.headers)?;
         strip_request(&mut parts.headers);
         target::settle(parts, self.scheme, self.server)?;
         parts.headers.insert(REQUEST_ID, id.to_value());

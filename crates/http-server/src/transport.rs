@@ -1,8 +1,8 @@
 //! The socket of one connection, and when its other end counts as gone.
 //!
 //! A client that takes none of what is written for the limit is gone. So is one that resets the connection, which is noticed
-//! also while nothing is read and nothing written, once all that it sent was read. A client that only shuts down its half
-//! of the connection is there, and gets its answer.
+//! also while nothing is read and nothing written, once all that it sent was read. That a client shut down
+//! its half of the connection is seen by whoever reads.
 
 use crate::activity::Activity;
 use rustix::io::Errno;

@@ -52,7 +52,6 @@ where
 {
     let limits = service.limits;
     let mut connection = http1::Builder::new()
-        .half_close(service.scheme == crate::Scheme::Http)
         // A client that came late may still ask once.
         .keep_alive(!*drain.borrow())
         // The driver keeps all times itself.

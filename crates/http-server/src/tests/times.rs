@@ -32,7 +32,10 @@ fn a_head_that_is_not_ended_in_time_is_408() {
         };
         trickle.await;
         let reply = client.reply().await;
-        assert_eq!((reply.status, reply.text(), reply.field("connection")), (408, "408 Request Timeout\n", Some("close")));
+        assert_eq!(
+            (reply.status, reply.text(), reply.field("connection")),
+            (408, "408 Request Timeout\n", Some("close"))
+        );
         assert!(reply.field("date").expect("there is a date").ends_with(" GMT"));
         let id = reply.field("x-request-id").expect("there is an id").to_owned();
         client.sees_the_end().await;

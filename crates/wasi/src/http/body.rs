@@ -265,6 +265,8 @@ impl Body for HttpBody {
         let inner = self.0.lock();
         let kept_bytes = inner.kept_bytes();
         match (&inner.end, inner.declared_bytes, &inner.source) {
+            // With a length before it, a body cannot have trailers behind it.
+            (Some(End::Complete), None, _) if inner.kept.iter().any(Frame::is_trailers) => SizeHint::default(),
             (Some(End::Complete), _, _) => SizeHint::with_exact(kept_bytes),
             (_, Some(declared_bytes), _) => {
                 SizeHint::with_exact(declared_bytes.saturating_sub(inner.taken_bytes) + kept_bytes)
