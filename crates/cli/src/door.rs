@@ -50,7 +50,7 @@ impl Door {
             Self::Datagrams(socket) => tokio::select! {
                 ended = ingress::run_udp(socket, handle, labels, limits) => ended,
                 // Nobody has got through by a datagram.
-                Ok(_) = stop.wait_for(|stop| *stop) => Ok(()),
+                Ok(()) = async { stop.wait_for(|stop| *stop).await.map(drop) } => Ok(()),
             },
         }
     }

@@ -139,6 +139,13 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, Socket
     }
 }
 
+/// Waits until it is time to stop. If whoever could say so is gone, it never is.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// One listener at work. Owned by the task that runs it.
 struct Ingress {
     /// Closed once there is nothing more to accept.
@@ -180,10 +187,7 @@ impl Ingress {
                     Err(error) => self.note_failed_accept(error).await?,
                 },
                 () = sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
-                // Whoever could have said so is gone: then it never stops.
-                stopped = stop.wait_for(|stop| *stop), if !is_stopping && stop.has_changed().is_ok() => {
-                    is_stopping = stopped.is_ok();
-                }
+                () = told(&mut stop), if !is_stopping => is_stopping = true,
             }
         }
     }
