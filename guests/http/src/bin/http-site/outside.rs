@@ -15,8 +15,9 @@ pub(crate) async fn fetch(query: &Query) -> Result<Response<Body>, Error> {
     let (parts, body) = match Client::new().send(request).await {
         Ok(response) => response.into_parts(),
         Err(error) => {
-            let code = error.downcast_ref::<ErrorCode>().map_or("no error code", code::name);
-            return text(StatusCode::BAD_GATEWAY, format!("{code}\n"));
+            let code = error.downcast_ref::<ErrorCode>().map(code::name);
+            let told = code.map_or_else(|| format!("no error code: {error:#}"), str::to_string);
+            return text(StatusCode::BAD_GATEWAY, format!("{told}\n"));
         }
     };
     let mut response = Response::builder().status(parts.status);
