@@ -35,7 +35,8 @@ impl Answer {
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&str> {
         let pairs = self.head.lines().filter_map(|line| line.split_once(':'));
-        pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim()).last()
+        let mut found = pairs.filter(|(found, _)| found.eq_ignore_ascii_case(name));
+        found.next_back().map(|(_, value)| value.trim())
     }
 
     /// Expects this status and this body.
@@ -82,7 +83,8 @@ pub fn try_curl(words: &[&str]) -> (Outcome, Answer) {
         status: status.parse().unwrap(),
         version: version.to_owned(),
         head: String::from_utf8_lossy(&fs::read(&head).unwrap_or_default()).replace('\r', ""),
-        body: fs::read(&body).unwrap_or_default(),
+        // Of `--head` curl shows the head in the place of the body.
+        body: if words.contains(&"--head") { Vec::new() } else { fs::read(&body).unwrap_or_default() },
     };
     (outcome, answer)
 }

@@ -36,7 +36,8 @@ impl Door {
         }
     }
 
-    /// Pushes what comes through `handle`, until the switchboard is gone.
+    /// Pushes what comes through `handle`, until `stop` turns true and what came is handed over, or the switchboard is
+    /// gone.
     pub(crate) async fn run(
         self,
         handle: Handle,
@@ -44,15 +45,13 @@ impl Door {
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), IngressError> {
         let limits = IngressLimits::default();
-        let run = async {
-            match self {
-                Self::Streams(listener) => ingress::run(listener, handle, labels, limits).await,
-                Self::Datagrams(socket) => ingress::run_udp(socket, handle, labels, limits).await,
-            }
-        };
-        tokio::select! {
-            ended = run => ended,
-            _ = stop.wait_for(|stop| *stop) => Ok(()),
+        match self {
+            Self::Streams(listener) => ingress::run(listener, handle, labels, limits, stop).await,
+            Self::Datagrams(socket) => tokio::select! {
+                ended = ingress::run_udp(socket, handle, labels, limits) => ended,
+                // Nobody has got through by a datagram.
+                Ok(()) = async { stop.wait_for(|stop| *stop).await.map(drop) } => Ok(()),
+            },
         }
     }
 }

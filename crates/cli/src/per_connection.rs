@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::exit::Fault;
 use crate::guest::Guest;
 use crate::log::{Log, readable};
+use crate::parts::Signals;
 use crate::{code, run, workers};
 use anyhow::Context;
 use capability::Labels;
@@ -32,10 +33,11 @@ pub(crate) fn run(guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
     let (slots, ids) = (Arc::new(Semaphore::new(instances as usize)), Arc::new(AtomicU64::new(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let ended = runtime.block_on(async {
+        let signals = Signals::new().context("cannot wait for signals")?;
         let mut broker = Broker::start(guest.plan(), ServedAs::Connections)?;
         let handles = handles(&mut broker, &guest, workers::count(instances)).await?;
         let (log, drain_time) = (Arc::clone(&log), crowd.drain_time);
-        workers::run(broker.let_go(), handles, drain_time, move |network| {
+        workers::run(signals, broker.let_go(), handles, drain_time, move |network| {
             Ok(Connections {
                 program: Arc::clone(&program),
                 spec: guest.spec(network, Vec::new())?,

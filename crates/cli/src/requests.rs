@@ -8,7 +8,8 @@ use crate::log::{Log, readable};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
-use http_server::{Failure, Handler, RequestBody, RequestInfo};
+use http_body_util::BodyExt;
+use http_server::{BodyError, Failure, Handler, RequestBody, RequestInfo};
 use std::fmt;
 use std::num::NonZeroU32;
 use std::pin::Pin;
@@ -18,7 +19,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, Sleep, sleep, timeout};
-use wasi::{GuestLog, GuestSpec, HttpBody, HttpFailure, HttpInstance, HttpProgram, RunError, Start, Stdio};
+use wasi::{
+    GuestLog, GuestSpec, HttpBody, HttpFailure, HttpInstance, HttpProgram, RequestBodyError, RunError, Start, Stdio,
+};
 
 /// How long a request waits for a place. Longer than a burst takes, and shorter than most clients wait.
 const QUEUE_TIME: Duration = Duration::from_secs(10);
@@ -86,8 +89,9 @@ impl Handler for Requests {
         let live = match shared.live(&id).await {
             Ok(live) => live,
             Err(error) => {
+                let is_full = matches!(error, RunError::NoRoom);
                 shared.tell(&id, &format!("no instance: {:#}", anyhow::Error::new(error)));
-                return Err(Failure::Broken);
+                return Err(if is_full { Failure::NoRoom } else { Failure::Broken });
             }
         };
         let (answer, mut answered) = oneshot::channel();
@@ -103,8 +107,8 @@ impl Handler for Requests {
             Ok(Ok(response)) => Ok(response.map(|body| Answer { body, guest: Some(guest), patience: None })),
             // The guest has told why when it ended.
             Ok(Err(())) => {
-                guest.await;
-                Err(Failure::Broken)
+                (&mut guest).await;
+                Err(guest.failure.unwrap_or(Failure::Broken))
             }
             Err(_elapsed) => {
                 let limit = humantime::format_duration(shared.timeout);
@@ -145,20 +149,28 @@ impl Shared {
     }
 }
 
+/// What the guest learns of a body that broke off.
+fn broken_off(error: BodyError) -> RequestBodyError {
+    match error {
+        BodyError::TimedOut => RequestBodyError::TimedOut,
+        BodyError::Malformed(_) | BodyError::BrokenOff(_) => RequestBodyError::BrokenOff,
+    }
+}
+
 /// A guest at work on a request. Dropping it ends the guest.
 struct Guest {
     /// None: it is done.
     work: Option<Pin<Box<dyn Future<Output = Option<HttpFailure>> + Send>>>,
     shared: Arc<Shared>,
     id: String,
-    /// Whether it failed.
-    has_failed: bool,
+    /// What its client is told, if it failed and nothing was told yet.
+    failure: Option<Failure>,
 }
 
 impl Guest {
     fn begin(
         shared: Arc<Shared>,
-        mut live: Live,
+        live: Live,
         id: String,
         slot: OwnedSemaphorePermit,
         request: Request<RequestBody>,
@@ -170,23 +182,21 @@ impl Guest {
             http_server::Scheme::Https => wasi::Scheme::Https,
         };
         let keeper = Arc::clone(&shared);
+        let request = request.map(|body| body.map_err(broken_off));
         let work = async move {
-            let outcome = live.instance.handle(request, scheme, answer).await;
-            // The place is free only when the instance is gone, or waits for its next request.
-            let failure = match outcome {
-                Ok(()) => {
-                    keeper.take_back(live);
+            let Live { instance, words } = live;
+            let failure = match instance.handle(request, scheme, answer).await {
+                Ok(instance) => {
+                    keeper.take_back(Live { instance, words });
                     None
                 }
-                Err(failure) => {
-                    drop(live);
-                    Some(failure)
-                }
+                Err(failure) => Some(failure),
             };
+            // Free only now, when the instance is gone or waits for its next request.
             drop(slot);
             failure
         };
-        Self { work: Some(Box::pin(work)), shared, id, has_failed: false }
+        Self { work: Some(Box::pin(work)), shared, id, failure: None }
     }
 }
 
@@ -198,8 +208,12 @@ impl Future for Guest {
             let failure = ready!(work.as_mut().poll(cx));
             self.work = None;
             if let Some(failure) = failure {
-                self.has_failed = true;
-                self.shared.tell(&self.id, &failure.to_string());
+                let is_full = matches!(failure, HttpFailure::NoRoom);
+                self.failure = Some(if is_full { Failure::NoRoom } else { Failure::Broken });
+                // That a client went away is its own affair, and the access log's.
+                if !matches!(failure, HttpFailure::Abandoned(_)) {
+                    self.shared.tell(&self.id, &failure.to_string());
+                }
             }
         }
         Poll::Ready(())
@@ -268,7 +282,7 @@ impl Answer {
             Some(Ok(frame)) => Some(Ok(frame)),
             Some(Err(error)) => {
                 if let Some(guest) = self.guest.take()
-                    && !guest.has_failed
+                    && guest.failure.is_none()
                 {
                     guest.shared.tell(&guest.id, &format!("the answer broke off: {error}"));
                 }

@@ -4,6 +4,7 @@ use crate::broker::Broker;
 use crate::exit::Fault;
 use crate::guest::{Guest, Host};
 use crate::log::Log;
+use crate::parts::Signals;
 use crate::per_connection::{Ends, handles};
 use crate::requests::Requests;
 use crate::workers::{self, Serve};
@@ -55,10 +56,11 @@ pub(crate) fn serve(flags: ServeFlags) -> Result<ExitCode, Fault> {
     let share = instances as usize / count;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let ended = runtime.block_on(async {
+        let signals = Signals::new().context("cannot wait for signals")?;
         let mut broker = Broker::start(guest.plan(), served_as)?;
         let handles = handles(&mut broker, &guest, count).await?;
         let (log, access) = (Arc::clone(&log), Arc::clone(&access));
-        workers::run(broker.let_go(), handles, plan.crowd.drain_time, move |network| {
+        workers::run(signals, broker.let_go(), handles, plan.crowd.drain_time, move |network| {
             let slots = if is_fresh { Arc::clone(&slots) } else { Arc::new(Semaphore::new(share.max(1))) };
             let spec = guest.spec(network, Vec::new())?;
             let requests = Requests::new(&program, spec, slots, plan.requests_per_instance, &log);

@@ -9,7 +9,7 @@
 
 use crate::broker::Doors;
 use crate::exit::{self, Fault};
-use crate::parts;
+use crate::parts::Signals;
 use anyhow::{Context, anyhow};
 use capability::{Labels, keys};
 use client::{Connection, Handle, Server};
@@ -77,9 +77,12 @@ pub(crate) fn count(max_instances: u32) -> usize {
     cores.min(usize::try_from(max_instances).unwrap_or(usize::MAX)).max(1)
 }
 
-/// Serves until a signal, and then as long as the drain time lets it. `make` is called once in each worker, with the
-/// handle for its guests.
+/// Serves until one of the `signals`, and then as long as the drain time lets it. `make` is called once in each worker,
+/// with the handle for its guests.
+///
+/// The signals were there before the broker, because whoever reads where it listens may send one at once.
 pub(crate) async fn run<S: Serve>(
+    mut signals: Signals,
     mut doors: Doors,
     handles: Vec<Handles>,
     drain_time: Duration,
@@ -95,7 +98,6 @@ pub(crate) async fn run<S: Serve>(
         thread::Builder::new().name(format!("worker-{index}")).spawn(work).context("cannot start a worker")?;
     }
     drop(tell);
-    let mut signals = parts::Signals::new().context("cannot wait for signals")?;
     let signal = loop {
         tokio::select! {
             signal = signals.next() => break signal,

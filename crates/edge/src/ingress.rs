@@ -22,11 +22,13 @@ use labels::socket_labels;
 use push::{Arrival, Pushed, Verdict};
 use queue::Queue;
 use rustix::io::Errno;
+use rustix::net::SocketFlags;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -84,8 +86,13 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(listener)
 }
 
-/// Accepts connections from `listener` and pushes each through `handle`, until the switchboard is gone. That an idle
-/// ingress learns by the next connection. Sockets on their way are closed then, and when the future is dropped.
+/// Accepts connections from `listener` and pushes each through `handle`, until `stop` turns true or the switchboard is
+/// gone. That an idle ingress learns by the next connection. Sockets on their way are closed then, and when the future is
+/// dropped.
+///
+/// Once it is to stop, the connections that the kernel holds already are accepted too, then the listener is closed, and
+/// what is on its way goes to its server as ever: nobody who got through is turned away. It returns when that is done,
+/// which the caller may not want to wait for.
 ///
 /// Every push carries `labels`, `transport=tcp`, and the addresses and ports of both ends of the socket. A
 /// `server_address` and a `server_port` in `labels` go before those of the socket: the server is found by them. If
@@ -101,9 +108,10 @@ pub async fn run(
     handle: Handle,
     labels: Labels,
     limits: IngressLimits,
+    stop: watch::Receiver<bool>,
 ) -> Result<(), IngressError> {
     let mut ingress = Ingress {
-        listener: open(listener).map_err(IngressError::Accept)?,
+        listener: Some(open(listener).map_err(IngressError::Accept)?),
         handle,
         labels,
         limits,
@@ -113,7 +121,7 @@ pub async fn run(
         had_server: false,
         complaints: Complaints::default(),
     };
-    let ended = ingress.run().await;
+    let ended = ingress.run(stop).await;
     ingress.pushes.shutdown().await;
     ended
 }
@@ -123,9 +131,25 @@ fn open(listener: std::net::TcpListener) -> io::Result<TcpListener> {
     TcpListener::from_std(listener)
 }
 
+/// The next connection. Nothing comes without a listener.
+async fn accept(listener: Option<&TcpListener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until it is time to stop. If whoever could say so is gone, it never is.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|stop| *stop).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// One listener at work. Owned by the task that runs it.
 struct Ingress {
-    listener: TcpListener,
+    /// Closed once there is nothing more to accept.
+    listener: Option<TcpListener>,
     handle: Handle,
     /// What every push carries besides the labels of the socket.
     labels: Labels,
@@ -142,21 +166,55 @@ struct Ingress {
 }
 
 impl Ingress {
-    async fn run(&mut self) -> Result<(), IngressError> {
+    async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<(), IngressError> {
+        let mut is_stopping = false;
         loop {
+            if is_stopping {
+                self.accept_the_last()?;
+            }
             self.push_first();
-            let has_room = self.pushes.len() + self.queue.len() < self.limits.pushes.max(1);
+            let has_room = self.has_room();
+            let listener = self.listener.as_ref().filter(|_| has_room && !is_stopping);
+            if self.listener.is_none() && self.pushes.is_empty() && self.queue.is_empty() {
+                return Ok(());
+            }
             let next_try = self.queue.next_try().filter(|_| !self.queue.is_empty() && self.pushes.is_empty());
             tokio::select! {
                 biased;
                 Some(ended) = self.pushes.join_next() => self.note_end(ended)?,
-                accepted = self.listener.accept(), if has_room => match accepted {
+                accepted = accept(listener), if listener.is_some() => match accepted {
                     Ok((stream, client)) => self.admit(stream, client),
                     Err(error) => self.note_failed_accept(error).await?,
                 },
                 () = sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
+                () = told(&mut stop), if !is_stopping => is_stopping = true,
             }
         }
+    }
+
+    fn has_room(&self) -> bool {
+        self.pushes.len() + self.queue.len() < self.limits.pushes.max(1)
+    }
+
+    /// Accepts what the kernel holds as far as there is room, and closes the listener when it holds nothing. The kernel
+    /// is asked, whatever tokio knows: a connection that came a moment ago is not to be lost.
+    fn accept_the_last(&mut self) -> Result<(), IngressError> {
+        while let Some(listener) = self.listener.as_ref().filter(|_| self.has_room()) {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let accepted = rustix::net::accept_with(listener, flags).map_err(io::Error::from);
+            let stream = accepted.and_then(|socket| TcpStream::from_std(socket.into()));
+            match stream.and_then(|stream| Ok((stream.peer_addr()?, stream))) {
+                Ok((client, stream)) => self.admit(stream, client),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.listener = None,
+                Err(error) => match AcceptTrouble::of(&error) {
+                    AcceptTrouble::Connection => {}
+                    // Who is left gets no descriptor now either.
+                    AcceptTrouble::Scarcity => self.listener = None,
+                    AcceptTrouble::Listener => return Err(IngressError::Accept(error)),
+                },
+            }
+        }
+        Ok(())
     }
 
     /// Sends an accepted socket on its way, or lets it wait behind those that wait already.

@@ -101,15 +101,16 @@ impl Shared {
         let (host, port) = address::host_and_port(uri).ok_or(ConnectError::NotAHost)?;
         let room = timeout(ROOM_WAIT, Arc::clone(&self.room).acquire_owned()).await;
         let Ok(Ok(room)) = room else { return Err(ConnectError::LimitReached.into()) };
-        // What would make the connection useless is found before it is made.
-        let tls = match uri.scheme() == Some(&Scheme::HTTPS) {
-            true => Some((self.trust.config()?, server_name(host)?)),
+        let name = match uri.scheme() == Some(&Scheme::HTTPS) {
+            true => Some(server_name(host)?),
             false => None,
         };
         let socket = self.connect.connect(host, port).await?;
         let stream = stream::open(socket).map_err(|error| ConnectError::Failed(error.to_string()))?;
-        let Some((config, name)) = tls else { return Ok(Dialled::new(stream, false, room)) };
-        let stream = TlsConnector::from(config).connect(name, stream).await.map_err(handshake_error)?;
+        let Some(name) = name else { return Ok(Dialled::new(stream, false, room)) };
+        // Whether the connection is allowed is said first: then who asks need not know whom this host believes.
+        let connector = TlsConnector::from(self.trust.config()?);
+        let stream = connector.connect(name, stream).await.map_err(handshake_error)?;
         let has_h2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Ok(Dialled::new(Box::new(stream), has_h2, room))
     }

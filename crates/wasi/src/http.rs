@@ -20,6 +20,8 @@ pub use outgoing::OutgoingHttp;
 pub use program::HttpProgram;
 pub use request::{RequestBodyError, Scheme};
 
+pub(crate) use outgoing::add_error_codes;
+
 use crate::guest::GuestSpec;
 
 /// What the store of a component holds for `wasi:http`.

@@ -165,6 +165,7 @@ fn add_0_2(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
     http::outgoing_handler::add_to_linker::<State, WasiHttp>(linker, State::http)?;
     http::types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), State::http)?;
+    crate::http::add_error_codes(linker)?;
     sockets::add_0_2(linker)
 }
 

@@ -25,13 +25,15 @@ mod ports;
 mod published;
 mod tcp;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod udp;
 
 pub(crate) use arrived::{Arrived, Family, remote_of};
+pub(crate) use asked::{AskError, Asked, Host, lacks_grant};
 pub(crate) use connection::{Connection, Reader, Writer};
 pub(crate) use fault::Fault;
-pub(crate) use network::{Lookup, Network};
+pub(crate) use names::{HostName, LOCALHOST, Name};
+pub(crate) use network::{Lookup, Network, Reporter};
 pub(crate) use options::{KeepAlive, NoDelay, Options, ReceiveBuffer, SendBuffer, SocketOption};
 pub(crate) use p2::{SocketsView, add_0_2};
 pub(crate) use p3::add_0_3;

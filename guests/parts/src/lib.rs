@@ -2,5 +2,8 @@
 
 pub mod checksum;
 pub mod command_line;
+#[cfg(target_arch = "wasm32")]
+pub mod memory;
 pub mod query;
+#[cfg(target_arch = "wasm32")]
 pub mod traces;

@@ -17,7 +17,8 @@ fn crowd(address: SocketAddr, count: usize, check: impl Fn(usize, &str, &str)) {
     let text = |number: usize| format!("this is client {number}\n");
     for (number, client) in clients.iter_mut().enumerate() {
         client.write_all(text(number).as_bytes()).unwrap();
-        client.shutdown(Shutdown::Write).unwrap();
+        // A guest that fails may have broken off already.
+        let _ = client.shutdown(Shutdown::Write);
     }
     for (number, client) in clients.iter_mut().enumerate() {
         check(number, &text(number), &read_rest(client));
@@ -74,7 +75,7 @@ fn there_are_never_more_instances_than_allowed() {
     let mut alive: Vec<TcpStream> = Vec::new();
     let (mut served, mut most_alive) = (0, 0);
     wait::until("all are served", || {
-        let (ready, rest) = waiting.drain(..).partition(|client| has_said_something(client));
+        let (ready, rest) = waiting.drain(..).partition(has_said_something);
         waiting = rest;
         alive.extend::<Vec<_>>(ready);
         // Each of these has an instance that waits for its client to end.

@@ -247,6 +247,10 @@ fn nothing_is_shared_unless_it_was_asked_for() {
         let reused = Service::http(&["--max-instances", "1", "--instances", "reuse=3"], guest, &[]);
         let counts: Vec<String> = (0..7).map(|_| curl(&[&reused.url("/count")]).text()).collect();
         assert_eq!(counts.concat(), "1\n2\n3\n1\n2\n3\n1\n", "{guest}");
+        // What this search finds is there, if it is there.
+        let _ = curl(&["--data", "secret", &reused.url("/secret")]);
+        let found = curl(&["--data", "other", &reused.url("/secret")]).text();
+        assert!(found.starts_with("found \"secret\", "), "{guest}: {found}");
         // One that has trapped is not used again.
         let _ = curl(&[&reused.url("/trap")]);
         curl(&[&reused.url("/count")]).expect(200, "1\n");

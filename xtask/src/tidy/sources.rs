@@ -6,7 +6,7 @@ use std::path::Path;
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "misc"];
 /// The crates that may hold unsafe code, file by file.
-const UNSAFE_CRATES: &[&str] = &["crates/fdpass", "crates/sandbox", "crates/jail", "guests/p1"];
+const UNSAFE_CRATES: &[&str] = &["crates/fdpass", "crates/sandbox", "crates/jail", "guests/p1", "guests/parts"];
 /// A file longer than this probably holds two things.
 const LONG_LINES: usize = 600;
 

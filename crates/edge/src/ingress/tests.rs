@@ -30,7 +30,7 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
 async fn during(listener: std::net::TcpListener, own: &[(&str, &str)], test: impl AsyncFnOnce(&FarEnd)) {
     let (handle, far) = handle();
     tokio::select! {
-        ended = run(listener, handle, labels(own), LIMITS) => panic!("the ingress ended: {ended:?}"),
+        ended = run(listener, handle, labels(own), LIMITS, watch::channel(false).1) => panic!("the ingress ended: {ended:?}"),
         () = test(&far) => {}
     }
 }
@@ -398,9 +398,53 @@ fn an_ingress_ends_when_its_switchboard_is_gone() {
         let (handle, far) = handle();
         drop(far);
         let client = connect(address);
-        let ended = run(listener, handle, Labels::new(), LIMITS).await;
+        let ended = run(listener, handle, Labels::new(), LIMITS, watch::channel(false).1).await;
         assert!(matches!(ended, Err(IngressError::Switchboard(RequestError::Gone))), "{ended:?}");
         assert_closed(client).await;
+    });
+}
+
+#[test]
+fn an_ingress_that_is_stopped_turns_nobody_away_who_got_through() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        let (handle, far) = handle();
+        let (stop, stopping) = watch::channel(false);
+        // More than are pushed at a time.
+        let mut clients: Vec<StdStream> = (0..5).map(|_| connect(address)).collect();
+        stop.send_replace(true);
+        let serving = async {
+            for client in &mut clients {
+                let (id, labels, socket) = next_push(&far).await;
+                assert_eq!(labels, expected(client, &[]));
+                assert_joined(client, socket);
+                deliver(&far, id).await;
+            }
+        };
+        let (ended, ()) = tokio::join!(run(listener, handle, Labels::new(), LIMITS, stopping), serving);
+        assert!(matches!(ended, Ok(())), "{ended:?}");
+        let late = StdStream::connect(address).map(drop);
+        assert_eq!(late.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionRefused));
+    });
+}
+
+#[test]
+fn an_ingress_that_is_stopped_waits_for_a_busy_server() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        let (handle, far) = handle();
+        let (stop, stopping) = watch::channel(false);
+        let mut client = connect(address);
+        let serving = async {
+            let (id, ..) = next_push(&far).await;
+            stop.send_replace(true);
+            refuse(&far, id, Refusal::Limit { limit: LimitKind::Backlog }).await;
+            let (id, _, socket) = next_push(&far).await;
+            assert_joined(&mut client, socket);
+            deliver(&far, id).await;
+        };
+        let (ended, ()) = tokio::join!(run(listener, handle, Labels::new(), LIMITS, stopping), serving);
+        assert!(matches!(ended, Ok(())), "{ended:?}");
     });
 }
 

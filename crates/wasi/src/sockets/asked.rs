@@ -1,6 +1,6 @@
 //! How a connection is asked for: by which names and addresses, in which order, and what of several refusals is told.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use capability::{Labels, Refusal, keys};
 use client::RequestError;
@@ -11,43 +11,64 @@ use crate::sockets::names::HostName;
 use crate::sockets::network::Reporter;
 use crate::sockets::ports::Transport;
 
-/// What a guest asked to be connected to.
+/// What a guest asked to be connected to, but for the host.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) transport: Transport,
-    pub(crate) remote: SocketAddr,
+    pub(crate) port: u16,
     /// Where one-word names belong.
     pub(crate) application: Option<String>,
 }
 
+/// The host, in one of the ways to say it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Host<'a> {
+    Name(&'a HostName),
+    Address(IpAddr),
+}
+
+/// Why one way did not lead there.
+#[derive(Debug)]
+pub(crate) enum AskError {
+    /// No label can hold it.
+    Unfit,
+    /// The switchboard said no, or nothing.
+    Unanswered(RequestError),
+}
+
 impl Asked {
     /// What a grant would call it.
-    pub(crate) fn target(&self, name: Option<&HostName>) -> String {
-        let address = match name {
-            Some(name) => format!("{}:{}", name.as_str(), self.remote.port()),
-            None => self.remote.to_string(),
+    pub(crate) fn target(&self, host: Host<'_>) -> String {
+        let address = match host {
+            Host::Name(name) => format!("{}:{}", name.as_str(), self.port),
+            Host::Address(ip) => SocketAddr::new(ip, self.port).to_string(),
         };
         target(self.transport, &address)
     }
 
-    /// The labels of a request for it, by name or by address.
-    fn labels(&self, name: Option<&HostName>) -> Result<Labels, Fault> {
-        let mut labels = match name {
-            Some(name) => name.labels(self.application.as_deref())?,
-            None => {
-                let address = self.remote.ip().to_string();
-                let labels = [(keys::SERVER_ADDRESS, &*address), (keys::NETWORK, keys::OUTSIDE)];
-                Labels::try_from_pairs(labels).map_err(|_not_canonical| Fault::InvalidArgument)?
+    /// The labels of a request for it. `None`: the address or the port, 0, is none that a label can hold.
+    fn labels(&self, host: Host<'_>) -> Option<Labels> {
+        let mut labels = match host {
+            Host::Name(name) => name.labels(self.application.as_deref()).ok()?,
+            Host::Address(ip) => {
+                let address = ip.to_string();
+                Labels::try_from_pairs([(keys::SERVER_ADDRESS, &*address), (keys::NETWORK, keys::OUTSIDE)]).ok()?
             }
         };
-        let port = self.remote.port().to_string();
-        let added = [(keys::TRANSPORT, self.transport.label()), (keys::SERVER_PORT, &*port)];
-        // A port that no label can hold is port 0.
-        added
-            .into_iter()
-            .try_for_each(|(key, value)| labels.insert(key, value))
-            .map_err(|_not_canonical| Fault::InvalidArgument)?;
-        Ok(labels)
+        let port = self.port.to_string();
+        labels.insert(keys::TRANSPORT, self.transport.label()).ok()?;
+        labels.insert(keys::SERVER_PORT, &port).ok()?;
+        Some(labels)
+    }
+
+    /// Asks in one way.
+    ///
+    /// # Errors
+    ///
+    /// See [`AskError`]. Nobody has been told.
+    pub(crate) async fn ask(&self, handle: &client::Handle, host: Host<'_>) -> Result<client::Connection, AskError> {
+        let labels = self.labels(host).ok_or(AskError::Unfit)?;
+        handle.connect(&labels).await.map_err(AskError::Unanswered)
     }
 
     /// Asks by each name that the address came from, then by the address, as long as only a grant is missing. The first
@@ -57,19 +78,21 @@ impl Asked {
         handle: &client::Handle,
         reporter: &Reporter,
         names: &[HostName],
+        address: IpAddr,
     ) -> Result<client::Connection, Fault> {
         let mut first: Option<(String, RequestError)> = None;
-        for name in names.iter().map(Some).chain([None]) {
-            match handle.connect(&self.labels(name)?).await {
+        for host in names.iter().map(Host::Name).chain([Host::Address(address)]) {
+            match self.ask(handle, host).await {
                 Ok(connection) => return Ok(connection),
-                Err(error) => {
-                    let lacks_grant = matches!(error, RequestError::Refused(Refusal::Grant));
+                Err(AskError::Unfit) => return Err(Fault::InvalidArgument),
+                Err(AskError::Unanswered(error)) => {
+                    let lacks_grant = lacks_grant(&error);
                     let (tried, error) = match first.take() {
                         // A later refusal of another kind is about something that is granted: that is what matters.
                         Some(first) if lacks_grant => first,
-                        _ => (self.target(name), error),
+                        _ => (self.target(host), error),
                     };
-                    if !lacks_grant || name.is_none() {
+                    if !lacks_grant || matches!(host, Host::Address(_)) {
                         return Err(reporter.failed(Action::Connect, &tried, &error));
                     }
                     first = Some((tried, error));
@@ -79,6 +102,11 @@ impl Asked {
         // The last turn of the loop, by address, always returns.
         Err(Fault::Unknown)
     }
+}
+
+/// Whether the answer would be another one in another way to ask.
+pub(crate) fn lacks_grant(error: &RequestError) -> bool {
+    matches!(error, RequestError::Refused(Refusal::Grant))
 }
 
 /// TCP is what is meant if nothing else is said.

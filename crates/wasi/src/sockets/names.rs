@@ -63,8 +63,8 @@ impl HostName {
 pub(crate) enum Name {
     /// An address already.
     Address(IpAddr),
-    /// This host: loopback, by RFC 6761 without asking anybody.
-    Localhost,
+    /// This host, by one of its names: loopback, by RFC 6761 without asking anybody.
+    Localhost(HostName),
     /// A name that somebody must be asked for.
     Host(HostName),
     /// Nothing that could be a name.
@@ -90,7 +90,7 @@ impl Name {
             return Name::Invalid;
         }
         if name == "localhost" || name.ends_with(".localhost") {
-            return Name::Localhost;
+            return Name::Localhost(HostName { text: name, world: World::Outside });
         }
         let world = if name.contains('.') || ends_with_dot { World::Outside } else { World::Application };
         Name::Host(HostName { text: name, world })
@@ -183,16 +183,16 @@ mod tests {
         let check = |text: &str, expected: Name| assert_eq!(Name::parse(text), expected, "{text:?}");
         check("127.0.0.1", Name::Address([127, 0, 0, 1].into()));
         check("::1", Name::Address(Ipv6Addr::LOCALHOST.into()));
-        check("localhost", Name::Localhost);
-        check("LocalHost.", Name::Localhost);
-        check("a.localhost", Name::Localhost);
+        check("localhost", Name::Localhost(name("localhost")));
+        check("LocalHost.", Name::Localhost(name("localhost")));
+        check("a.localhost", Name::Localhost(name("a.localhost")));
         check("db", Name::Host(service("db")));
         check("db.", Name::Host(name("db")));
         check("Example.COM", Name::Host(name("example.com")));
         check("example.com.", Name::Host(name("example.com")));
         check("Bücher.example", Name::Host(name("xn--bcher-kva.example")));
         check("例え。テスト。", Name::Host(name("xn--r8jz45g.xn--zckzah")));
-        check("ＬＯＣＡＬＨＯＳＴ", Name::Localhost);
+        check("ＬＯＣＡＬＨＯＳＴ", Name::Localhost(name("localhost")));
         check("１２７.0.0.1", Name::Address([127, 0, 0, 1].into()));
         check("notlocalhost", Name::Host(service("notlocalhost")));
         check("_sip.example.com", Name::Host(name("_sip.example.com")));

@@ -11,7 +11,7 @@ use client::RequestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::guest::GuestSpec;
-use crate::sockets::asked::{Asked, target};
+use crate::sockets::asked::{Asked, Host, target};
 use crate::sockets::denial::{Action, Denial, DenialCause, DenialReport};
 use crate::sockets::fault::Fault;
 use crate::sockets::names::{HostName, LOCALHOST, Name, NameMemory, World};
@@ -194,12 +194,13 @@ impl Network {
     ) -> impl Future<Output = Result<client::Connection, Fault>> + Send + 'static {
         let names = self.shared.names.lock().unwrap_or_else(PoisonError::into_inner).names_of(remote.ip());
         let (handle, reporter) = (self.shared.handle.clone(), self.shared.reporter.clone());
-        let asked = Asked { transport, remote, application: self.shared.application.clone() };
+        let asked = Asked { transport, port: remote.port(), application: self.shared.application.clone() };
         async move {
-            match handle {
-                Some(handle) => asked.connect(&handle, &reporter, &names).await,
-                None => Err(reporter.no_network(Action::Connect, asked.target(names.first()))),
-            }
+            let Some(handle) = handle else {
+                let host = names.first().map_or(Host::Address(remote.ip()), Host::Name);
+                return Err(reporter.no_network(Action::Connect, asked.target(host)));
+            };
+            asked.connect(&handle, &reporter, &names, remote.ip()).await
         }
     }
 
@@ -211,7 +212,7 @@ impl Network {
     pub(crate) fn lookup(&self, text: &str) -> Result<Lookup, Fault> {
         match Name::parse(text) {
             Name::Address(address) => Ok(Lookup::Known(vec![address])),
-            Name::Localhost => Ok(Lookup::Known(LOCALHOST.to_vec())),
+            Name::Localhost(_) => Ok(Lookup::Known(LOCALHOST.to_vec())),
             Name::Invalid => Err(Fault::InvalidArgument),
             Name::Host(name) => self.ask_for(name).map(Lookup::Asked),
         }
@@ -250,12 +251,16 @@ pub(crate) enum Lookup {
 }
 
 impl Reporter {
+    pub(crate) fn new(report: Arc<dyn DenialReport>) -> Reporter {
+        Reporter(report)
+    }
+
     pub(crate) fn tell(&self, denial: Denial) {
         self.0.denied(denial);
     }
 
     /// Refuses what a guest without a handle asks for, and tells of it.
-    fn no_network(&self, action: Action, target: String) -> Fault {
+    pub(crate) fn no_network(&self, action: Action, target: String) -> Fault {
         self.tell(Denial { action, target, cause: DenialCause::NoNetwork });
         Fault::AccessDenied
     }

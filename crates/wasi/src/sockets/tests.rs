@@ -21,14 +21,20 @@ use crate::sockets::denial::{Denial, DenialReport};
 use crate::sockets::network::Network;
 
 /// What the fake switchboard answers.
-type Answer = (ResponseBody, Option<OwnedFd>);
+pub(crate) type Answer = (ResponseBody, Option<OwnedFd>);
 
 /// Few, so that a test can reach the limit.
 const MAX_SOCKETS: usize = 300;
 
 /// Denials, as they came.
 #[derive(Debug, Default)]
-struct Denials(Mutex<Vec<String>>);
+pub(crate) struct Denials(Mutex<Vec<String>>);
+
+impl Denials {
+    pub(crate) fn told(&self) -> Vec<String> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl DenialReport for Denials {
     fn denied(&self, denial: Denial) {
@@ -36,24 +42,23 @@ impl DenialReport for Denials {
     }
 }
 
-/// A guest's network with a fake switchboard at the other end.
-struct World {
-    network: Network,
-    denials: Arc<Denials>,
+/// Answers requests in a switchboard's place.
+pub(crate) struct Switchboard {
+    pub(crate) handle: client::Handle,
     /// The requests, as `connect network=outside server_port=22 ...` or `resolve ...`.
     asked: Arc<Mutex<Vec<String>>>,
-    _switchboard: JoinSet<()>,
+    task: JoinSet<()>,
 }
 
-impl World {
-    /// A world whose switchboard answers a request, told by its text, with what `answer` says.
-    fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> World {
+impl Switchboard {
+    /// Answers a request, told by its text, with what `answer` says.
+    pub(crate) fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> Switchboard {
         let (near, far) = fdpass::pair().unwrap();
         let channel: Channel<Request, Response> = Channel::new(far).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let mut switchboard = JoinSet::new();
+        let mut task = JoinSet::new();
         let record = Arc::clone(&asked);
-        switchboard.spawn(async move {
+        task.spawn(async move {
             while let Ok(Some((Request { id, body }, _))) = channel.receive().await {
                 let request = text(&body);
                 record.lock().unwrap().push(request.clone());
@@ -62,25 +67,51 @@ impl World {
                 channel.send(&Response { id, body }, descriptor).await.unwrap();
             }
         });
+        Switchboard { handle: client::Handle::new(near).unwrap(), asked, task }
+    }
+
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// A guest's network with a fake switchboard at the other end.
+struct World {
+    network: Network,
+    denials: Arc<Denials>,
+    switchboard: Option<Switchboard>,
+}
+
+impl World {
+    /// A world whose switchboard answers a request, told by its text, with what `answer` says.
+    fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> World {
+        let switchboard = Switchboard::new(answer);
         let denials = Arc::new(Denials::default());
-        let handle = client::Handle::new(near).unwrap();
-        let network = Network::new(Some(handle), Some("shop".to_owned()), Arc::clone(&denials) as _, MAX_SOCKETS);
-        World { network, denials, asked, _switchboard: switchboard }
+        let handle = Some(switchboard.handle.clone());
+        let network = Network::new(handle, Some("shop".to_owned()), Arc::clone(&denials) as _, MAX_SOCKETS);
+        World { network, denials, switchboard: Some(switchboard) }
     }
 
     /// A guest without a network.
     fn without_network() -> World {
         let denials = Arc::new(Denials::default());
         let network = Network::new(None, None, Arc::clone(&denials) as _, MAX_SOCKETS);
-        World { network, denials, asked: Arc::default(), _switchboard: JoinSet::new() }
+        World { network, denials, switchboard: None }
+    }
+
+    /// Ends the switchboard.
+    async fn end(&mut self) {
+        if let Some(switchboard) = &mut self.switchboard {
+            switchboard.task.shutdown().await;
+        }
     }
 
     fn denials(&self) -> Vec<String> {
-        self.denials.0.lock().unwrap().clone()
+        self.denials.told()
     }
 
     fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.switchboard.as_ref().map_or_else(Vec::new, Switchboard::asked)
     }
 }
 
@@ -94,15 +125,15 @@ fn text(body: &RequestBody) -> String {
     labels.iter().fold(name.to_owned(), |text, (key, value)| format!("{text} {key}={value}"))
 }
 
-fn refused(refusal: Refusal) -> Answer {
+pub(crate) fn refused(refusal: Refusal) -> Answer {
     (ResponseBody::Failed(Failure::Refused(refusal)), None)
 }
 
-fn unreachable(cause: UnreachableCause) -> Answer {
+pub(crate) fn unreachable(cause: UnreachableCause) -> Answer {
     refused(Refusal::Unreachable { cause })
 }
 
-fn connected(socket: impl Into<OwnedFd>, labels: &[(&str, &str)]) -> Answer {
+pub(crate) fn connected(socket: impl Into<OwnedFd>, labels: &[(&str, &str)]) -> Answer {
     let labels = Labels::try_from_pairs(labels.iter().copied()).unwrap();
     (ResponseBody::Connected(labels), Some(socket.into()))
 }

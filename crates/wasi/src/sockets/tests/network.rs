@@ -168,7 +168,7 @@ async fn without_a_network_nothing_is_reached_and_all_is_told() {
 #[tokio::test]
 async fn a_switchboard_that_is_gone_is_told() {
     let mut world = World::new(|_| any_pair());
-    world._switchboard.shutdown().await;
+    world.end().await;
     assert_eq!(connect(&world.network, "127.0.0.1:22").await, Err(Fault::RemoteUnreachable));
     assert_eq!(world.denials(), ["connect to 127.0.0.1:22 denied: the switchboard is gone"]);
 }

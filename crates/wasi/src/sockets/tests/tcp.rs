@@ -199,7 +199,7 @@ async fn a_socket_dropped_while_connecting_gives_the_answer_up() {
     world.network.finish().await;
     // Whether the question was still asked or not, nobody keeps the connection.
     peer.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
-    drop(world._switchboard);
+    drop(world.switchboard);
     tokio::task::yield_now().await;
     assert_eq!(std::io::Read::read(&mut &peer, &mut [0]).unwrap(), 0);
 }
