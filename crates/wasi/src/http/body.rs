@@ -7,13 +7,15 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::pin::Pin;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::task::unconstrained;
 use wasmtime_wasi_http::{Error, WasiBody};
 
 /// So many frames are taken from a guest that ended: what its channel can hold, and the end behind it.
@@ -152,8 +154,13 @@ impl Inner {
     fn settle(&mut self) {
         // The receiver may sleep until the source has something: whoever polls the source in its place leaves its waker.
         let waker = self.receiver.clone().unwrap_or_else(|| Waker::noop().clone());
-        let mut cx = Context::from_waker(&waker);
-        while self.end.is_none() && self.kept.len() < MAX_KEPT_FRAMES && self.pull(&mut cx).is_ready() {}
+        let take = poll_fn(|cx| {
+            while self.end.is_none() && self.kept.len() < MAX_KEPT_FRAMES && self.pull(cx).is_ready() {}
+            Poll::Ready(())
+        });
+        // Whether it is ready must not depend on how much its task has done before: tokio says "not yet" to a task that
+        // has done much, and this is the last time that the source is asked.
+        let _taken = pin!(unconstrained(take)).poll(&mut Context::from_waker(&waker));
         if self.discarding {
             self.kept.clear();
         }

@@ -103,6 +103,25 @@ async fn a_finished_body_needs_no_guest() {
 }
 
 #[tokio::test]
+async fn a_task_that_has_done_much_still_learns_the_end() {
+    let (body, mut stream, source) = guest_body(None);
+    let (received, passage) = pass(source, None);
+    stream.write(Bytes::from_static(b"all")).unwrap();
+    drop(stream);
+    body.finish(None).unwrap();
+    let (sender, mut work) = mpsc::unbounded_channel();
+    (0..1000).for_each(|number| sender.send(number).unwrap());
+    // In one turn, and then the end of the guest in the same one.
+    let end = poll_fn(|cx| {
+        while work.poll_recv(cx).is_ready() {}
+        Poll::Ready(passage.close())
+    });
+    assert_eq!(end.await, End::Complete);
+    assert!(!work.is_empty());
+    assert_eq!(take(received).await, (b"all".to_vec(), None));
+}
+
+#[tokio::test]
 async fn trailers_come_last() {
     let (body, mut stream, source) = guest_body(None);
     let (mut received, passage) = pass(source, None);
@@ -246,8 +265,8 @@ async fn what_nobody_gets_is_not_written_for_ever() {
 
 /// Drives a guest as a reply does.
 async fn drive<T>(passage: &Passage, guest: impl Future<Output = T>) -> T {
-    let mut guest = std::pin::pin!(guest);
-    std::future::poll_fn(|cx| {
+    let mut guest = pin!(guest);
+    poll_fn(|cx| {
         passage.discard(cx);
         guest.as_mut().poll(cx)
     })
