@@ -160,10 +160,7 @@ where
     type Data = Piece;
     type Error = BodyFailure;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Piece>, BodyFailure>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Piece>, BodyFailure>>> {
         let this = &mut *self;
         let body = match &mut this.content {
             Content::Handler(body) => body,

@@ -50,7 +50,9 @@ impl From<SystemTime> for Moment {
 impl Moment {
     /// As in the common log format: `23/Nov/2026:06:17:39 +0000`.
     pub(crate) fn in_common_log(self) -> impl fmt::Display {
-        fmt::from_fn(move |f| write!(f, "{:02}/{}/{:04}:{} +0000", self.day, MONTHS[self.month], self.year, self.time()))
+        fmt::from_fn(move |f| {
+            write!(f, "{:02}/{}/{:04}:{} +0000", self.day, MONTHS[self.month], self.year, self.time())
+        })
     }
 
     /// As in a field of HTTP: `Mon, 23 Nov 2026 06:17:39 GMT`.

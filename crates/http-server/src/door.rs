@@ -28,7 +28,11 @@ use tokio_rustls::TlsAcceptor;
 /// one [`AccessRecord`](crate::AccessRecord) for each request.
 ///
 /// A client that shuts down only its half of the connection after a whole request gets its answer, in clear text. Over TLS,
-/// where nobody does that, it counts as gone.
+/// where nobody does that, it counts as gone. A client that resets the connection counts as gone at once if all that it sent
+/// has been read; one that closes it without a reset, at the first byte that is sent to it.
+///
+/// Of two lengths of a body (`content-length` and `transfer-encoding`) the chunks count, and the connection ends with the
+/// answer: nothing behind it is understood as a request. `expect: 100-continue` is heeded in HTTP/1.1 only.
 pub struct FrontDoor<H, L> {
     handler: Arc<H>,
     log: Arc<L>,
@@ -58,7 +62,13 @@ impl<H, L> fmt::Debug for FrontDoor<H, L> {
 impl<H: Handler, L: AccessLog> FrontDoor<H, L> {
     /// Answers by `handler` and records in `log`; with TLS if `tls` says how (see [`tls_config`](crate::tls_config)).
     pub fn new(handler: Arc<H>, log: Arc<L>, tls: Option<Arc<rustls::ServerConfig>>, limits: Limits) -> Self {
-        Self { handler, log, tls: tls.map(TlsAcceptor::from), limits, ids: Arc::new(RequestIds::new()) }
+        Self {
+            handler,
+            log,
+            tls: tls.map(TlsAcceptor::from),
+            limits: limits.in_reason(),
+            ids: Arc::new(RequestIds::new()),
+        }
     }
 
     /// Serves one connection to its end: `socket` between `client` and `server`, a connected socket of a stream.

@@ -10,7 +10,9 @@ use std::sync::Arc;
 #[derive(Debug, thiserror::Error)]
 pub enum TlsConfigError {
     /// The certificate file is not PEM.
-    #[error("the certificate file cannot be read as PEM: it should have lines from BEGIN CERTIFICATE to END CERTIFICATE")]
+    #[error(
+        "the certificate file cannot be read as PEM: it should have lines from BEGIN CERTIFICATE to END CERTIFICATE"
+    )]
     Certificate(#[source] pem::Error),
     /// The certificate file has no certificate.
     #[error("the certificate file has no BEGIN CERTIFICATE: is it the key, or DER instead of PEM?")]

@@ -76,7 +76,10 @@ fn the_version_is_as_agreed_in_the_handshake() {
                 let text = body.data().await.expect("there is a body").expect("it is whole");
                 assert_eq!(text, "HTTP/2.0 https https://localhost/a");
             } else {
-                stream.write_all(b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.expect("sent");
+                stream
+                    .write_all(b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+                    .await
+                    .expect("sent");
                 let mut answer = String::new();
                 // An end without a notice would be an error.
                 stream.read_to_string(&mut answer).await.expect("it ends well");

@@ -113,8 +113,7 @@ fn of_two_lengths_the_chunks_count_and_nothing_after_them() {
     });
 }
 
-const SMALL: fn() -> Limits =
-    || Limits { head_bytes: 1000, head_fields: 5, target_bytes: 100, ..Limits::default() };
+const SMALL: fn() -> Limits = || Limits { head_bytes: 1000, head_fields: 5, target_bytes: 100, ..Limits::default() };
 
 #[test]
 fn a_head_beyond_a_limit_is_refused_with_the_status_for_that() {
@@ -156,8 +155,7 @@ fn requests_in_one_packet_are_answered_in_their_order() {
     alone(async {
         let mut door = described();
         let mut client = door.connect();
-        let requests: String =
-            (0..50).map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
+        let requests: String = (0..50).map(|number| format!("GET /{number} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
         client.send(requests).await;
         for number in 0..50 {
             assert_eq!(client.reply().await.text(), format!("GET a /{number} host,x-request-id"));

@@ -1,8 +1,8 @@
 //! The same in HTTP/2, and what only HTTP/2 has: streams, windows, pings, resets.
 
 use super::support::{
-    Answered, AnyBody, Client, Door, Tell, alone, collect, data, endless, nothing, ok, on_paused_clock, piecewise, pieces,
-    whole,
+    Answered, AnyBody, Client, Door, Tell, alone, collect, data, endless, nothing, ok, on_paused_clock, pieces,
+    piecewise, whole,
 };
 use crate::{AccessRecord, Failure, Limits, Outcome, RequestBody, RequestInfo};
 use bytes::Bytes;
@@ -629,7 +629,10 @@ fn ids_are_kept_or_made() {
         let mut request = get("/");
         request.headers_mut().insert("x-request-id", HeaderValue::from_static("given"));
         let answer = client.ask(request).await.expect("it is answered");
-        assert_eq!((answer.body.as_slice(), &answer.head.headers()["x-request-id"]), (b"given".as_slice(), &HeaderValue::from_static("given")));
+        assert_eq!(
+            (answer.body.as_slice(), &answer.head.headers()["x-request-id"]),
+            (b"given".as_slice(), &HeaderValue::from_static("given"))
+        );
         let answer = client.ask(get("/")).await.expect("it is answered");
         assert_eq!(answer.head.headers()["x-request-id"].as_bytes(), answer.body);
         assert_eq!(answer.body.len(), 32);
