@@ -29,6 +29,9 @@ use tokio_rustls::TlsAcceptor;
 ///
 /// A client that shuts down its half of the connection counts as gone, because one that was closed cannot be told from
 /// it, and its guest would work for nobody.
+///
+/// Of two lengths of a body (`content-length` and `transfer-encoding`) the chunks count, and the connection ends with the
+/// answer: nothing behind it is understood as a request. `expect: 100-continue` is heeded in HTTP/1.1 only.
 pub struct FrontDoor<H, L> {
     handler: Arc<H>,
     log: Arc<L>,
@@ -58,7 +61,13 @@ impl<H, L> fmt::Debug for FrontDoor<H, L> {
 impl<H: Handler, L: AccessLog> FrontDoor<H, L> {
     /// Answers by `handler` and records in `log`; with TLS if `tls` says how (see [`tls_config`](crate::tls_config)).
     pub fn new(handler: Arc<H>, log: Arc<L>, tls: Option<Arc<rustls::ServerConfig>>, limits: Limits) -> Self {
-        Self { handler, log, tls: tls.map(TlsAcceptor::from), limits, ids: Arc::new(RequestIds::new()) }
+        Self {
+            handler,
+            log,
+            tls: tls.map(TlsAcceptor::from),
+            limits: limits.in_reason(),
+            ids: Arc::new(RequestIds::new()),
+        }
     }
 
     /// Serves one connection to its end: `socket` between `client` and `server`, a connected socket of a stream.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Longest time that is kept: what is longer is as good as for ever.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// What bounds one connection. Every number has a default that suits a server at the open internet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -24,10 +27,12 @@ pub struct Limits {
     /// [`BodyError::TimedOut`](crate::BodyError::TimedOut) then. Time in which nobody waits does not count.
     pub body_idle_time: Duration,
     /// How long a client may take none of what is written to it. The connection is ended then, or in HTTP/2 the stream, if
-    /// it alone does not move.
+    /// it alone does not move. (So a client that takes one byte a second is left, too, once the system's buffers are full:
+    /// what counts is that the system gets rid of something.)
     pub write_idle_time: Duration,
     /// How long what a client still sends is taken and thrown away, after an answer that came before the end of its
-    /// request. Without that the client would see a reset instead of the answer.
+    /// request: without that the client would see a reset instead of the answer. Also how long a client may take to end a
+    /// connection that has ended for the server.
     pub linger_time: Duration,
     /// How long a connection that has not said anything yet may still begin a request, when the server is about to stop.
     pub late_start_time: Duration,
@@ -42,6 +47,24 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long an HTTP/2 client may take to answer a probe.
     pub ping_time: Duration,
+}
+
+impl Limits {
+    /// The same, with times that can be added to the present.
+    pub(crate) fn in_reason(self) -> Self {
+        Self {
+            handshake_time: self.handshake_time.min(A_YEAR),
+            head_time: self.head_time.min(A_YEAR),
+            idle_time: self.idle_time.min(A_YEAR),
+            body_idle_time: self.body_idle_time.min(A_YEAR),
+            write_idle_time: self.write_idle_time.min(A_YEAR),
+            linger_time: self.linger_time.min(A_YEAR),
+            late_start_time: self.late_start_time.min(A_YEAR),
+            ping_interval: self.ping_interval.min(A_YEAR),
+            ping_time: self.ping_time.min(A_YEAR),
+            ..self
+        }
+    }
 }
 
 impl Default for Limits {

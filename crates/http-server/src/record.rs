@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime};
 
 /// Takes the record of each request when it is over.
 ///
-/// There is one for each request whose head was understood, however it ended, and one for each head that was refused with
-/// an answer by this crate. It is called on the task of the connection: it must not block for long.
+/// There is one for each request whose head was understood, however it ended, and in HTTP/1 one for each head that was not
+/// and was answered all the same (400, 408, 431). It is called on the task of the connection: it must not block for long.
 pub trait AccessLog: Send + Sync + 'static {
     /// Takes one record.
     fn record(&self, record: AccessRecord);
@@ -26,7 +26,8 @@ pub struct AccessRecord {
     pub when: SystemTime,
     /// Who asked.
     pub client: SocketAddr,
-    /// Its id, as the client was told.
+    /// Its id, as the client was told (but for 400 and 431 to a head that was not understood: those answers are the
+    /// library's and have no id).
     pub id: RequestId,
     /// What was asked; `None` if that was not understood.
     pub line: Option<RequestLine>,
@@ -108,6 +109,7 @@ impl AccessRecord {
     }
 
     /// A JSON object in one line, without the line's end. Whatever is not known is left out.
+    #[expect(clippy::missing_panics_doc, reason = "nothing in it can fail to be written")]
     pub fn json(&self) -> String {
         let fields = JsonRecord {
             time: Moment::from(self.when).in_rfc3339().to_string(),

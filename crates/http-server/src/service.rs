@@ -93,8 +93,8 @@ impl<H: Handler> Service<H> {
             // The handler could not but fail: the fault is the client's.
             Err(failure) => instead(match fault {
                 Some(BodyFault::TimedOut) => StatusCode::REQUEST_TIMEOUT,
-                Some(BodyFault::Malformed) => StatusCode::BAD_REQUEST,
-                Some(BodyFault::BrokenOff) | None => failure.status(),
+                Some(BodyFault::Malformed | BodyFault::BrokenOff) => StatusCode::BAD_REQUEST,
+                None => failure.status(),
             }),
         };
         Verdict { response, closes: fault.is_some() }

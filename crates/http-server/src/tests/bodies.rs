@@ -248,7 +248,7 @@ fn a_body_that_is_broken_off_is_no_body() {
             let mut client = door.connect();
             client.send(format!("{POST}{body}")).await;
             client.end_writing();
-            assert_eq!(client.reply().await.status, 500);
+            assert_eq!(client.reply().await.status, 400);
         }
     });
 }
