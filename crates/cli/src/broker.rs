@@ -18,6 +18,7 @@ use manifest::{Publish, RunPlan, Transport, service};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// What a broker gave to a guest.
@@ -134,7 +135,9 @@ fn ingresses(
     switchboard.open_aside(Capability::root().constrain(&push)?, theirs)?;
     let handle = Handle::new(ours)?;
     for (publish, door) in published {
-        ingresses.spawn(door.run(handle.clone(), publish.labels(service)?));
+        // It ends with its switchboard.
+        let never = watch::channel(false).1;
+        ingresses.spawn(door.run(handle.clone(), publish.labels(service)?, never));
     }
     Ok(ingresses)
 }

@@ -7,6 +7,7 @@ use edge::ingress::{self, IngressError, IngressLimits};
 use manifest::Transport;
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use tokio::sync::watch;
 
 /// A socket of an ingress that has not begun.
 pub(crate) enum Door {
@@ -35,12 +36,18 @@ impl Door {
         }
     }
 
-    /// Pushes what comes through `handle`, until the switchboard is gone.
-    pub(crate) async fn run(self, handle: Handle, labels: Labels) -> Result<(), IngressError> {
+    /// Pushes what comes through `handle`, until the switchboard is gone or `stop` turns true. Whoever was let in then is
+    /// still pushed.
+    pub(crate) async fn run(
+        self,
+        handle: Handle,
+        labels: Labels,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(), IngressError> {
         let limits = IngressLimits::default();
         match self {
-            Self::Streams(listener) => ingress::run(listener, handle, labels, limits).await,
-            Self::Datagrams(socket) => ingress::run_udp(socket, handle, labels, limits).await,
+            Self::Streams(listener) => ingress::run(listener, handle, labels, limits, stop).await,
+            Self::Datagrams(socket) => ingress::run_udp(socket, handle, labels, limits, stop).await,
         }
     }
 }

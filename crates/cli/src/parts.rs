@@ -10,9 +10,19 @@ use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::time::Duration;
 use switchboard::Switchboard;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+/// How long an ingress that is asked to end may take over those whom it has let in.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// The exit code of a process that SIGTERM ended, as a shell tells it.
+const TERMINATED: u8 = 128 + 15;
 
 /// Runs a future on an event loop of this thread.
 pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<ExitCode, Fault> {
@@ -65,7 +75,8 @@ fn listen(path: &Path) -> io::Result<OwnedFd> {
     }
 }
 
-/// An ingress that pushes what it accepts to the server of these labels.
+/// An ingress that pushes what it accepts to the server of these labels. Asked to end, it still pushes whom the kernel let
+/// in; asked again, or after [`STOP_TIME`], it does not.
 pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
     logging::start();
     let labels = connect::labels(&flags.labels)?;
@@ -74,12 +85,20 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
         let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
         let door = Door::open(flags.address, transport)?;
         print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
+        let stop = watch::Sender::new(false);
+        let mut running = pin!(door.run(handle, labels, stop.subscribe()));
         tokio::select! {
-            ended = door.run(handle, labels) => {
+            ended = &mut running => {
                 ended.context("the ingress ended")?;
-                Err(anyhow!("the switchboard is gone"))
+                return Err(anyhow!("the switchboard is gone"));
             }
-            asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
+            asked = asked_to_end() => asked?,
+        }
+        stop.send_replace(true);
+        tokio::select! {
+            ended = running => ended.context("the ingress ended").map(|()| ExitCode::SUCCESS),
+            asked = asked_to_end() => { asked?; Ok(ExitCode::from(TERMINATED)) }
+            () = sleep(STOP_TIME) => Ok(ExitCode::from(TERMINATED)),
         }
     })
 }

@@ -6,6 +6,8 @@
 //! No more than [`IngressLimits::pushes`] sockets are on their way or wait at once; then it stops accepting, and the
 //! kernel keeps the connections that come until there is room.
 //!
+//! One that is told to stop takes what the kernel has already let in, and ends when each of those was taken or refused.
+//!
 //! It never connects, never reads a byte of a connection, and knows nothing of the other edges.
 
 mod complaints;
@@ -23,10 +25,11 @@ use push::{Arrival, Pushed, Verdict};
 use queue::Queue;
 use rustix::io::Errno;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -87,6 +90,9 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 /// Accepts connections from `listener` and pushes each through `handle`, until the switchboard is gone. That an idle
 /// ingress learns by the next connection. Sockets on their way are closed then, and when the future is dropped.
 ///
+/// When `stop` turns true, the ingress accepts what the kernel still holds, closes the listener, and returns once all
+/// that it accepted was taken or refused. How long it waits for that is the caller's to bound.
+///
 /// Every push carries `labels`, `transport=tcp`, and the addresses and ports of both ends of the socket. A
 /// `server_address` and a `server_port` in `labels` go before those of the socket: the server is found by them. If
 /// `labels` say anything else about the socket that is not so, the connection is reset.
@@ -101,9 +107,11 @@ pub async fn run(
     handle: Handle,
     labels: Labels,
     limits: IngressLimits,
+    stop: watch::Receiver<bool>,
 ) -> Result<(), IngressError> {
     let mut ingress = Ingress {
-        listener: open(listener).map_err(IngressError::Accept)?,
+        source: Source::open(listener).map_err(IngressError::Accept)?,
+        stop,
         handle,
         labels,
         limits,
@@ -118,14 +126,64 @@ pub async fn run(
     ended
 }
 
-fn open(listener: std::net::TcpListener) -> io::Result<TcpListener> {
-    listener.set_nonblocking(true)?;
-    TcpListener::from_std(listener)
+/// Ends when an ingress is told to stop. If nobody is left to say so, never.
+async fn told_to_stop(stop: &mut watch::Receiver<bool>) {
+    if stop.wait_for(|is_stopping| *is_stopping).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Where connections come from: Open -> Last (told to stop) -> Closed (nobody is left).
+enum Source {
+    Open(TcpListener),
+    /// Only those that the kernel has let in already.
+    Last(std::net::TcpListener),
+    Closed,
+}
+
+impl Source {
+    fn open(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Open)
+    }
+
+    /// Takes no more than there are.
+    fn stop(&mut self) -> io::Result<()> {
+        if let Self::Open(listener) = std::mem::replace(self, Self::Closed) {
+            // The kernel is asked directly from now on: what tokio knows may be older than what the kernel has.
+            *self = Self::Last(listener.into_std()?);
+        }
+        Ok(())
+    }
+
+    /// The next connection; `None` if there was the last.
+    async fn accept(&mut self) -> io::Result<Option<(TcpStream, SocketAddr)>> {
+        match self {
+            Self::Open(listener) => {
+                let (stream, client) = listener.accept().await?;
+                // Taken out of this runtime, as the socket is the server's from now on.
+                Ok(Some((stream.into_std()?, client)))
+            }
+            Self::Last(listener) => match listener.accept() {
+                Ok((stream, client)) => {
+                    stream.set_nonblocking(true)?;
+                    Ok(Some((stream, client)))
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    *self = Self::Closed;
+                    Ok(None)
+                }
+                Err(error) => Err(error),
+            },
+            Self::Closed => Ok(None),
+        }
+    }
 }
 
 /// One listener at work. Owned by the task that runs it.
 struct Ingress {
-    listener: TcpListener,
+    source: Source,
+    stop: watch::Receiver<bool>,
     handle: Handle,
     /// What every push carries besides the labels of the socket.
     labels: Labels,
@@ -145,13 +203,20 @@ impl Ingress {
     async fn run(&mut self) -> Result<(), IngressError> {
         loop {
             self.push_first();
-            let has_room = self.pushes.len() + self.queue.len() < self.limits.pushes.max(1);
+            let under_way = self.pushes.len() + self.queue.len();
+            let (is_open, is_closed) = (matches!(self.source, Source::Open(_)), matches!(self.source, Source::Closed));
+            if is_closed && under_way == 0 {
+                return Ok(());
+            }
+            let has_room = under_way < self.limits.pushes.max(1);
             let next_try = self.queue.next_try().filter(|_| !self.queue.is_empty() && self.pushes.is_empty());
             tokio::select! {
                 biased;
                 Some(ended) = self.pushes.join_next() => self.note_end(ended)?,
-                accepted = self.listener.accept(), if has_room => match accepted {
-                    Ok((stream, client)) => self.admit(stream, client),
+                () = told_to_stop(&mut self.stop), if is_open => self.source.stop().map_err(IngressError::Accept)?,
+                accepted = self.source.accept(), if has_room && !is_closed => match accepted {
+                    Ok(Some((stream, client))) => self.admit(stream, client),
+                    Ok(None) => {}
                     Err(error) => self.note_failed_accept(error).await?,
                 },
                 () = sleep_until(next_try.unwrap_or_else(Instant::now)), if next_try.is_some() => {}
@@ -176,8 +241,7 @@ impl Ingress {
 
     fn arrival(&self, stream: TcpStream, client: SocketAddr) -> io::Result<Arrival> {
         let labels = socket_labels("tcp", client, stream.local_addr()?, &self.labels);
-        // Taken out of this runtime, as the socket is the server's from now on.
-        let socket = OwnedFd::from(stream.into_std()?);
+        let socket = OwnedFd::from(stream);
         let labels = match labels {
             Ok(labels) => labels,
             Err(error) => {

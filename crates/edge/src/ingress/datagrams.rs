@@ -13,7 +13,7 @@ mod socket;
 use super::complaints::Complaints;
 use super::labels::socket_labels;
 use super::push::{self, Verdict};
-use super::{IngressError, IngressLimits, SCARCITY_PAUSE, is_scarcity};
+use super::{IngressError, IngressLimits, SCARCITY_PAUSE, is_scarcity, told_to_stop};
 use capability::Labels;
 use client::Handle;
 use peers::{Datagrams, Known, Parcel, Peers};
@@ -25,6 +25,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet, yield_now};
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -48,7 +49,8 @@ pub fn bind_udp(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
 }
 
 /// Hears datagrams on `socket` (of [`bind_udp`]) and pushes a socket for each peer through `handle`, with the datagrams
-/// that came before it, until the switchboard is gone. That an idle ingress learns by the next datagram.
+/// that came before it, until the switchboard is gone, which an idle ingress learns by the next datagram, or `stop` turns
+/// true. What is heard and not pushed then is lost.
 ///
 /// Every push carries `labels`, `transport=udp`, and the addresses and ports of both ends, as those of
 /// [`run`](super::run) do.
@@ -63,9 +65,14 @@ pub async fn run_udp(
     handle: Handle,
     labels: Labels,
     limits: IngressLimits,
+    mut stop: watch::Receiver<bool>,
 ) -> Result<(), IngressError> {
     let mut ingress = Ingress::new(socket, handle, labels, limits).map_err(IngressError::Accept)?;
-    let ended = ingress.run().await;
+    let ended = tokio::select! {
+        biased;
+        () = told_to_stop(&mut stop) => Ok(()),
+        ended = ingress.run() => ended,
+    };
     ingress.pushes.shutdown().await;
     ended
 }

@@ -7,6 +7,7 @@ use channel::Channel;
 use protocol::message::{Failure, Request, RequestBody, RequestId, Response, ResponseBody};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream as StdStream};
+use tokio::net::TcpStream as AsyncStream;
 use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
@@ -26,11 +27,16 @@ fn labels(pairs: &[(&str, &str)]) -> Labels {
     Labels::try_from_pairs(pairs.iter().copied()).expect("they are labels")
 }
 
+/// Nobody says when to stop.
+fn never() -> watch::Receiver<bool> {
+    watch::channel(false).1
+}
+
 /// Runs an ingress on `listener` beside `test`, which has the switchboard's end.
 async fn during(listener: std::net::TcpListener, own: &[(&str, &str)], test: impl AsyncFnOnce(&FarEnd)) {
     let (handle, far) = handle();
     tokio::select! {
-        ended = run(listener, handle, labels(own), LIMITS) => panic!("the ingress ended: {ended:?}"),
+        ended = run(listener, handle, labels(own), LIMITS, never()) => panic!("the ingress ended: {ended:?}"),
         () = test(&far) => {}
     }
 }
@@ -98,7 +104,7 @@ async fn assert_reset(client: StdStream) {
 /// What a client of which nothing is read sees in the end.
 async fn end_of(client: StdStream) -> io::Result<usize> {
     client.set_nonblocking(true).expect("the mode can be set");
-    let client = TcpStream::from_std(client).expect("it is a socket");
+    let client = AsyncStream::from_std(client).expect("it is a socket");
     loop {
         client.readable().await.expect("it is open on this side");
         match client.try_read(&mut [0]) {
@@ -398,7 +404,90 @@ fn an_ingress_ends_when_its_switchboard_is_gone() {
         let (handle, far) = handle();
         drop(far);
         let client = connect(address);
-        let ended = run(listener, handle, Labels::new(), LIMITS).await;
+        let ended = run(listener, handle, Labels::new(), LIMITS, never()).await;
+        assert!(matches!(ended, Err(IngressError::Switchboard(RequestError::Gone))), "{ended:?}");
+        assert_closed(client).await;
+    });
+}
+
+/// Runs an ingress on `listener`, and `test` with the switchboard's end and what stops the ingress, to the end of both.
+async fn to_the_end(listener: std::net::TcpListener, test: impl AsyncFnOnce(&FarEnd, watch::Sender<bool>)) {
+    let (handle, far) = handle();
+    let stop = watch::Sender::new(false);
+    let running = run(listener, handle, Labels::new(), LIMITS, stop.subscribe());
+    let (ended, ()) = tokio::join!(running, test(&far, stop));
+    ended.expect("it was told to stop");
+}
+
+fn is_refused(address: SocketAddr) -> bool {
+    let refused = StdStream::connect_timeout(&address, Duration::from_secs(5));
+    refused.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[test]
+fn an_idle_ingress_stops_at_once() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        to_the_end(listener, async |_, stop| {
+            stop.send_replace(true);
+        })
+        .await;
+        assert!(is_refused(address));
+    });
+}
+
+#[test]
+fn an_ingress_that_stops_takes_whom_the_kernel_let_in_and_nobody_else() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        // More than may be on their way at once.
+        let mut clients: Vec<StdStream> = (0..5).map(|_| connect(address)).collect();
+        to_the_end(listener, async |far, stop| {
+            stop.send_replace(true);
+            for client in &mut clients {
+                let (id, labels, socket) = next_push(far).await;
+                assert_eq!(labels, expected(client, &[]));
+                assert_joined(client, socket);
+                deliver(far, id).await;
+            }
+        })
+        .await;
+        assert!(is_refused(address));
+    });
+}
+
+#[test]
+fn an_ingress_that_stops_waits_for_those_on_their_way() {
+    alone_on_paused_clock(async {
+        let (listener, address) = listen("127.0.0.1");
+        to_the_end(listener, async |far, stop| {
+            let (mut taken, refused) = (connect(address), connect(address));
+            let (first, second) = (next_push(far).await, next_push(far).await);
+            stop.send_replace(true);
+            // It is looked at whether anybody is left when there is room again.
+            drop(second.2);
+            respond(far, second.0, ResponseBody::Failed(Failure::Refused(Refusal::Grant))).await;
+            assert_reset(refused).await;
+            refuse(far, first.0, NO_ROOM[0].clone()).await;
+            drop(first.2);
+            let (id, _, socket) = next_push(far).await;
+            assert!(is_refused(address), "nobody listens any more");
+            assert_joined(&mut taken, socket);
+            deliver(far, id).await;
+        })
+        .await;
+    });
+}
+
+#[test]
+fn an_ingress_that_stops_ends_with_its_switchboard() {
+    alone(async {
+        let (listener, address) = listen("127.0.0.1");
+        let (handle, far) = handle();
+        drop(far);
+        let client = connect(address);
+        let stop = watch::Sender::new(true);
+        let ended = run(listener, handle, Labels::new(), LIMITS, stop.subscribe()).await;
         assert!(matches!(ended, Err(IngressError::Switchboard(RequestError::Gone))), "{ended:?}");
         assert_closed(client).await;
     });

@@ -37,7 +37,7 @@ async fn during(socket: StdSocket, own: &[(&str, &str)], test: impl AsyncFnOnce(
     let (handle, far) = handle();
     let labels = Labels::try_from_pairs(own.iter().copied()).expect("they are labels");
     tokio::select! {
-        ended = run_udp(socket, handle, labels, LIMITS) => panic!("the ingress ended: {ended:?}"),
+        ended = run_udp(socket, handle, labels, LIMITS, watch::channel(false).1) => panic!("the ingress ended: {ended:?}"),
         () = test(&far) => {}
     }
 }
@@ -293,7 +293,7 @@ fn an_ingress_ends_when_its_switchboard_is_gone() {
         let (handle, far) = handle();
         drop(far);
         peer("127.0.0.1", server).send(b"hello").expect("the socket is there");
-        let ended = run_udp(socket, handle, Labels::new(), LIMITS).await;
+        let ended = run_udp(socket, handle, Labels::new(), LIMITS, watch::channel(false).1).await;
         assert!(matches!(ended, Err(IngressError::Switchboard(_))), "{ended:?}");
     });
 }
@@ -341,5 +341,22 @@ fn nobody_makes_the_ingress_talk_to_itself() {
         // A port that nobody can have has no label.
         let nobody = SocketAddr::new(ip("127.0.0.1"), 0);
         assert!(ingress.parcel(Ends { peer: nobody, local }, b"echo".to_vec()).is_err());
+    });
+}
+
+#[test]
+fn an_ingress_stops_when_it_is_told_to() {
+    alone(async {
+        let (socket, server) = hear("127.0.0.1");
+        let (handle, far) = handle();
+        let stop = watch::Sender::new(false);
+        let running = run_udp(socket, handle, Labels::new(), LIMITS, stop.subscribe());
+        let (ended, ()) = tokio::join!(running, async {
+            peer("127.0.0.1", server).send(b"hello").expect("somebody hears");
+            let push = next_push(&far).await;
+            stop.send_replace(true);
+            deliver(&far, push.id).await;
+        });
+        ended.expect("it was told to stop");
     });
 }
