@@ -48,7 +48,7 @@ fn a_page_that_was_granted_is_fetched() {
             headers.text().contains("x-mine: yes\n") && headers.text().contains("user-agent: me\n"),
             "{headers:#?}"
         );
-        let trailers = get("/trailers", &[]);
+        let trailers = get("/trailers", &["--header", "te: trailers"]);
         trailers.expect_silent_success();
         assert!(trailers.text().ends_with("see the trailers\nx-length: 0\n"), "{trailers:#?}");
         let big = get("/big?bytes=3000000", &[]);
