@@ -29,11 +29,20 @@ fn growth<T: Send>(service: &Service, work: impl FnOnce() -> T + Send) -> (T, u6
                 wait::moment();
             }
         });
-        let done = work();
-        is_over.store(true, Ordering::Relaxed);
-        done
+        // Also when the work fails: the other thread must not go on for ever.
+        let _over = Over(&is_over);
+        work()
     });
     (done, most.into_inner().saturating_sub(before))
+}
+
+/// Says so when it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A chunk of a body that is different at every place.
