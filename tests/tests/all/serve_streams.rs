@@ -29,11 +29,19 @@ fn growth<T: Send>(service: &Service, work: impl FnOnce() -> T + Send) -> (T, u6
                 wait::moment();
             }
         });
-        let done = work();
-        is_over.store(true, Ordering::Relaxed);
-        done
+        // Also if the work fails.
+        let _end = SetAtEnd(&is_over);
+        work()
     });
     (done, most.into_inner().saturating_sub(before))
+}
+
+struct SetAtEnd<'a>(&'a AtomicBool);
+
+impl Drop for SetAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A chunk of a body that is different at every place.
