@@ -1,4 +1,9 @@
-//! What the benchmarks share: a switchboard and its edges on a thread of their own, as a broker has them.
+//! What the benchmarks share: a switchboard and its edges on a thread of their own, as a broker has them; servers in
+//! processes of their own ([`peer`]), clients that load them ([`load`]), and the comparison of all in one run ([`compare`]).
+
+pub mod compare;
+pub mod load;
+pub mod peer;
 
 use capability::{Capability, Labels, keys};
 use client::Handle;

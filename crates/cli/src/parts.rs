@@ -1,7 +1,7 @@
 //! The parts alone: `cord switchboard`, `cord ingress`, `cord egress`, `cord resolver`.
 
 use crate::door::Door;
-use crate::exit::Fault;
+use crate::exit::{self, Fault};
 use crate::{connect, logging, print_line};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Labels, keys};
@@ -12,9 +12,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 use switchboard::Switchboard;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// How long an ingress that is asked to end may take over those whom it has let in.
+const STOP_TIME: Duration = Duration::from_secs(10);
 
 /// Runs a future on an event loop of this thread.
 pub(crate) fn block_on(work: impl Future<Output = anyhow::Result<ExitCode>>) -> Result<ExitCode, Fault> {
@@ -93,13 +97,20 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
         let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
         let door = Door::open(flags.address, transport)?;
         print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
-        let (_stop, stopping) = watch::channel(false);
+        let (stop, stopping) = watch::channel(false);
+        let mut running = std::pin::pin!(door.run(handle, labels, stopping));
         tokio::select! {
-            ended = door.run(handle, labels, stopping) => {
+            ended = &mut running => {
                 ended.context("the ingress ended")?;
-                Err(anyhow!("the switchboard is gone"))
+                return Err(anyhow!("the switchboard is gone"));
             }
-            asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
+            asked = asked_to_end() => asked?,
+        }
+        stop.send_replace(true);
+        match tokio::time::timeout(STOP_TIME, running).await {
+            Ok(stopped) => stopped.context("the ingress ended").map(|()| ExitCode::SUCCESS),
+            // Whoever still waits for a server is turned away.
+            Err(_elapsed) => Ok(exit::by_signal(Signal::TERM)),
         }
     })
 }

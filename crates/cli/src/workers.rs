@@ -114,8 +114,13 @@ pub(crate) async fn run<S: Serve>(
         drain.send_replace(true);
         doors.close().await;
         stage.send_replace(Stage::Closed);
-        while left > 0 && news.recv().await.is_some() {
-            left -= 1;
+        while left > 0 {
+            match news.recv().await {
+                // It became ready a moment before the signal.
+                Some(News::Ready) => {}
+                Some(News::Finished | News::Abandoned | News::Failed(_)) => left -= 1,
+                None => break,
+            }
         }
     };
     let is_finished = tokio::select! {

@@ -1,8 +1,9 @@
 //! Where a request goes: decides which URIs are fit, and writes each in one way, so that a pool of connections finds its
 //! own.
 
+use http::header::{CONNECTION, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
-use http::{Method, Uri, Version, request};
+use http::{HeaderValue, Method, Uri, Version, request};
 
 use crate::error::RequestError;
 
@@ -15,6 +16,11 @@ pub(crate) fn prepare(head: &mut request::Parts) -> Result<(), RequestError> {
     head.uri = fit;
     // It is the connection that decides between the versions.
     head.version = Version::HTTP_11;
+    // Trailers are passed on, so servers may send them; `te` concerns the connection alone (RFC 9110, section 10.1.4).
+    if !head.headers.contains_key(TE) {
+        head.headers.insert(TE, HeaderValue::from_static("trailers"));
+        head.headers.append(CONNECTION, HeaderValue::from_static("te"));
+    }
     Ok(())
 }
 
