@@ -29,17 +29,16 @@ fn growth<T: Send>(service: &Service, work: impl FnOnce() -> T + Send) -> (T, u6
                 wait::moment();
             }
         });
-        // Also when the work fails: the other thread must not go on for ever.
-        let _over = Over(&is_over);
+        // Also if the work fails.
+        let _end = SetAtEnd(&is_over);
         work()
     });
     (done, most.into_inner().saturating_sub(before))
 }
 
-/// Says so when it is dropped.
-struct Over<'a>(&'a AtomicBool);
+struct SetAtEnd<'a>(&'a AtomicBool);
 
-impl Drop for Over<'_> {
+impl Drop for SetAtEnd<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
