@@ -10,6 +10,7 @@ use std::error::Error;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
@@ -158,8 +159,14 @@ impl Door {
     pub(super) fn connect(&mut self) -> Client {
         let (client, server) = pair();
         self.serve(server.into(), client.local_addr().expect("it is connected"));
-        client.set_nonblocking(true).expect("the mode can be set");
-        Client { stream: TcpStream::from_std(client).expect("it is a socket"), read: Vec::new() }
+        Client::over(client)
+    }
+
+    /// A client on a socket pair, as the switchboard makes them. What one end reads makes room for the other at once.
+    pub(super) fn connect_by_pair(&mut self) -> Client {
+        let (client, server) = UnixStream::pair().expect("a pair of sockets can be made");
+        self.serve(server.into(), "192.0.2.2:1".parse().expect("an address"));
+        Client::over(OwnedFd::from(client).into())
     }
 
     fn serve(&mut self, socket: OwnedFd, client: SocketAddr) {
@@ -226,6 +233,11 @@ impl Reply {
 }
 
 impl Client {
+    fn over(socket: std::net::TcpStream) -> Self {
+        socket.set_nonblocking(true).expect("the mode can be set");
+        Self { stream: TcpStream::from_std(socket).expect("it is a socket"), read: Vec::new() }
+    }
+
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.expect("the server is there");
     }
