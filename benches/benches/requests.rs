@@ -43,8 +43,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         serve.args(["serve", "--addr", "127.0.0.1:0", "--access-log", "off"]).arg(guest);
         serve
     };
+    let native = env!("CARGO_BIN_EXE_native-http");
     let mut peers = vec![
-        Peer::start(NATIVE, &mut Command::new(env!("CARGO_BIN_EXE_native-http")))?,
+        Peer::start(NATIVE, Command::new(native).arg("hyper"))?,
+        Peer::start("native hyper behind the door of cord serve", Command::new(native).arg("door"))?,
         Peer::start("cord serve, 0.2", &mut ours(&p2))?,
         Peer::start("cord serve, 0.3", &mut ours(&p3))?,
     ];
@@ -70,8 +72,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Asks for the list of its flags: that is there whatever it was built with.
 fn can_serve(wasmtime: &PathBuf) -> bool {
-    let mut help = Command::new(wasmtime);
-    help.args(["serve", "--help"]).stdout(Stdio::null()).stderr(Stdio::null());
-    help.status().is_ok_and(|status| status.success())
+    let mut flags = Command::new(wasmtime);
+    flags.args(["serve", "-O", "help"]).stdout(Stdio::null()).stderr(Stdio::null());
+    flags.status().is_ok_and(|status| status.success())
 }

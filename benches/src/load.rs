@@ -130,6 +130,35 @@ impl Http {
         Ok(Self { stream, read: Vec::new(), first: None })
     }
 
+    fn read_to(&mut self, length: usize) -> io::Result<()> {
+        while self.read.len() < length {
+            self.read_more()?;
+        }
+        Ok(())
+    }
+
+    /// Reads a body in chunks, which begins here, and takes the framing out of it: where the pieces end is chance.
+    fn join_chunks(&mut self, body_at: usize) -> io::Result<()> {
+        let mut at = body_at;
+        loop {
+            let line_end = loop {
+                match find(&self.read[at..], b"\r\n") {
+                    Some(end) => break at + end,
+                    None => self.read_more()?,
+                }
+            };
+            let line = String::from_utf8_lossy(&self.read[at..line_end]);
+            let length = usize::from_str_radix(&line, 16).map_err(io::Error::other)?;
+            self.read_to(line_end + 2 + length + 2)?;
+            self.read.drain(at..line_end + 2);
+            at += length;
+            self.read.drain(at..at + 2);
+            if length == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     fn read_more(&mut self) -> io::Result<()> {
         let mut buffer = [0; 4096];
         match self.stream.read(&mut buffer)? {
@@ -158,18 +187,9 @@ impl Client for Http {
         }
         let length = head.split("content-length:").nth(1).and_then(|rest| rest.split("\r\n").next());
         match length.map(|length| length.trim().parse::<usize>()) {
-            Some(Ok(length)) => {
-                while self.read.len() < body_at + length {
-                    self.read_more()?;
-                }
-            }
+            Some(Ok(length)) => self.read_to(body_at + length)?,
             Some(Err(_)) => return Err(wrong(&self.read)),
-            // In chunks: no body here has their end in it.
-            None => {
-                while !self.read.ends_with(b"0\r\n\r\n") {
-                    self.read_more()?;
-                }
-            }
+            None => self.join_chunks(body_at)?,
         }
         let body = &self.read[body_at..];
         match &self.first {

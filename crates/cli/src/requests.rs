@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Instant, Sleep, sleep, sleep_until, timeout};
 use wasi::{
     GuestLog, GuestSpec, HttpBody, HttpFailure, HttpInstance, HttpProgram, RequestBodyError, RunError, Start, Stdio,
 };
@@ -95,25 +95,29 @@ impl Handler for Requests {
             }
         };
         let (answer, mut answered) = oneshot::channel();
-        let mut guest = Guest::begin(Arc::clone(shared), live, id, slot, request, &info, answer);
-        let response = timeout(shared.timeout, async {
+        let fed = Fed::now();
+        let mut guest = Guest::begin(Arc::clone(shared), live, id, slot, fed.through(request), &info, answer);
+        let response = loop {
+            let due = fed.at().checked_add(shared.timeout);
             tokio::select! {
                 biased;
-                response = &mut answered => response.map_err(|_dropped| ()),
-                () = &mut guest => answered.try_recv().map_err(|_none| ()),
+                response = &mut answered => break response.ok(),
+                () = &mut guest => break answered.try_recv().ok(),
+                () = until(due) => {}
             }
-        });
-        match response.await {
-            Ok(Ok(response)) => Ok(response.map(|body| Answer { body, guest: Some(guest), patience: None })),
-            // The guest has told why when it ended.
-            Ok(Err(())) => {
-                (&mut guest).await;
-                Err(guest.failure.unwrap_or(Failure::Broken))
-            }
-            Err(_elapsed) => {
+            // The guest has been given something meanwhile: a long upload is no fault of its own.
+            if fed.at().checked_add(shared.timeout) == due {
                 let limit = humantime::format_duration(shared.timeout);
                 shared.tell(&guest.id, &format!("the guest was ended: no answer within --timeout {limit}"));
-                Err(Failure::TimedOut)
+                return Err(Failure::TimedOut);
+            }
+        };
+        match response {
+            Some(response) => Ok(response.map(|body| Answer { body, guest: Some(guest), patience: None })),
+            // The guest has told why when it ended.
+            None => {
+                (&mut guest).await;
+                Err(guest.failure.unwrap_or(Failure::Broken))
             }
         }
     }
@@ -149,6 +153,43 @@ impl Shared {
     }
 }
 
+/// When a guest was last given a piece of its request.
+#[derive(Clone)]
+struct Fed(Arc<Mutex<Instant>>);
+
+impl Fed {
+    fn now() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn at(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request whose pieces are noted here.
+    fn through(
+        &self,
+        request: Request<RequestBody>,
+    ) -> Request<impl Body<Data = Bytes, Error = RequestBodyError> + Send + 'static> {
+        let fed = self.clone();
+        request.map(|body| {
+            let body = body.map_frame(move |frame| {
+                *fed.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+                frame
+            });
+            body.map_err(broken_off)
+        })
+    }
+}
+
+/// Waits until then; what is further away than any clock goes is never.
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}
+
 /// What the guest learns of a body that broke off.
 fn broken_off(error: BodyError) -> RequestBodyError {
     match error {
@@ -173,7 +214,7 @@ impl Guest {
         live: Live,
         id: String,
         slot: OwnedSemaphorePermit,
-        request: Request<RequestBody>,
+        request: Request<impl Body<Data = Bytes, Error = RequestBodyError> + Send + 'static>,
         info: &RequestInfo,
         answer: oneshot::Sender<Response<HttpBody>>,
     ) -> Self {
@@ -182,7 +223,6 @@ impl Guest {
             http_server::Scheme::Https => wasi::Scheme::Https,
         };
         let keeper = Arc::clone(&shared);
-        let request = request.map(|body| body.map_err(broken_off));
         let work = async move {
             let Live { instance, words } = live;
             let failure = match instance.handle(request, scheme, answer).await {

@@ -26,9 +26,16 @@ pub(crate) struct Activity {
 /// what comes may be anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    Idle { since: Instant },
-    Head { since: Instant },
-    Busy { requests: usize },
+    Idle {
+        since: Instant,
+    },
+    /// `None` until somebody asks: most heads come whole.
+    Head {
+        since: Option<Instant>,
+    },
+    Busy {
+        requests: usize,
+    },
 }
 
 /// What a client has to do next.
@@ -66,7 +73,7 @@ impl Activity {
     pub(crate) fn note_read(&self) {
         let mut phase = self.phase();
         if matches!(*phase, Phase::Idle { .. }) && !self.is_http2.load(Ordering::Relaxed) {
-            *phase = Phase::Head { since: Instant::now() };
+            *phase = Phase::Head { since: None };
         }
     }
 
@@ -78,11 +85,11 @@ impl Activity {
         };
     }
 
-    pub(crate) fn end_request(&self) {
+    pub(crate) fn end_request(&self, now: Instant) {
         let mut phase = self.phase();
         *phase = match *phase {
             Phase::Busy { requests } if requests > 1 => Phase::Busy { requests: requests - 1 },
-            _ => Phase::Idle { since: Instant::now() },
+            _ => Phase::Idle { since: now },
         };
         drop(phase);
         if self.is_http2.load(Ordering::Relaxed) {
@@ -124,9 +131,9 @@ impl Activity {
 
     /// For what the client is waited for, and since when.
     pub(crate) fn waits_for(&self) -> Option<(Awaited, Instant)> {
-        match *self.phase() {
-            Phase::Idle { since } => Some((Awaited::Request, since)),
-            Phase::Head { since } => Some((Awaited::RestOfHead, since)),
+        match &mut *self.phase() {
+            Phase::Idle { since } => Some((Awaited::Request, *since)),
+            Phase::Head { since } => Some((Awaited::RestOfHead, *since.get_or_insert_with(Instant::now))),
             Phase::Busy { .. } => None,
         }
     }

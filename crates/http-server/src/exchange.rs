@@ -95,16 +95,17 @@ impl Exchange {
 
 impl Drop for Exchange {
     fn drop(&mut self) {
+        let now = Instant::now();
         if let Some(mut record) = self.record.take() {
             let status = StatusCode::from_u16(self.status.load(Ordering::Relaxed)).ok();
             let sent = self.sent.load(Ordering::Relaxed);
             record.outcome = self.outcome(status.is_some(), sent);
             record.status = status.map_or(AccessRecord::CLIENT_GONE, |status| status.as_u16());
             record.sent_bytes = sent;
-            record.duration = self.began.elapsed();
+            record.duration = now.saturating_duration_since(self.began);
             self.log.record(record);
         }
-        self.activity.end_request();
+        self.activity.end_request(now);
     }
 }
 

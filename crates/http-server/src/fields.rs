@@ -4,7 +4,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TE, TRANSFER_ENCODING
 use http::{HeaderMap, HeaderValue, StatusCode};
 
 /// Besides those that `connection` names.
-const OF_CONNECTION: [HeaderName; 6] = [
+static OF_CONNECTION: [HeaderName; 6] = [
     CONNECTION,
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
@@ -16,6 +16,9 @@ const OF_CONNECTION: [HeaderName; 6] = [
 /// Takes out of a request whatever concerns only its connection. An upgrade is not heeded, as nobody has to. What is left
 /// of `te` is whether the client takes trailers.
 pub(crate) fn strip_request(fields: &mut HeaderMap) {
+    if !fields.keys().any(is_of_connection) {
+        return;
+    }
     let takes_trailers = fields.get_all(TE).iter().any(|value| names(value).any(|name| name == "trailers"));
     strip(fields);
     if takes_trailers {
@@ -49,14 +52,22 @@ pub(crate) fn strip_trailers(fields: &mut HeaderMap) {
     fields.remove(CONTENT_LENGTH);
 }
 
+/// To look at a few names costs less than to look for each of ours.
+fn is_of_connection(name: &HeaderName) -> bool {
+    *name == TE || OF_CONNECTION.contains(name)
+}
+
 fn strip(fields: &mut HeaderMap) {
+    if !fields.keys().any(is_of_connection) {
+        return;
+    }
     if fields.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = fields.get_all(CONNECTION).iter().flat_map(named_fields).collect();
         for name in named {
             fields.remove(name);
         }
     }
-    for name in OF_CONNECTION {
+    for name in &OF_CONNECTION {
         fields.remove(name);
     }
     fields.remove(TE);

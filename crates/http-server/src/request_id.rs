@@ -6,7 +6,6 @@
 use http::{HeaderName, HeaderValue};
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The field that holds the id, in requests and in answers.
@@ -17,23 +16,23 @@ const LONGEST: usize = 64;
 
 /// The id of a request: 1 to 64 of `A-Z`, `a-z`, `0-9`, `.`, `_` and `-`. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RequestId(Arc<str>);
+pub struct RequestId(HeaderValue);
 
 impl RequestId {
     /// The id as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.to_str().unwrap_or_default()
     }
 
     /// What the client said, if it can be kept.
     pub(crate) fn kept(value: &HeaderValue) -> Option<Self> {
         let text = value.to_str().ok().filter(|text| (1..=LONGEST).contains(&text.len()))?;
         let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-        text.bytes().all(is_plain).then(|| Self(text.into()))
+        text.bytes().all(is_plain).then(|| Self(value.clone()))
     }
 
     pub(crate) fn to_value(&self) -> HeaderValue {
-        HeaderValue::from_str(self.as_str()).expect("an id has only characters that a field may have")
+        self.0.clone()
     }
 }
 
@@ -62,7 +61,8 @@ impl RequestIds {
 
     pub(crate) fn make(&self) -> RequestId {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        RequestId(format!("{:016x}{number:016x}", self.maker).into())
+        let id = format!("{:016x}{number:016x}", self.maker);
+        RequestId(HeaderValue::try_from(id).expect("digits are what a field may have"))
     }
 }
 

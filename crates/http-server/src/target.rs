@@ -22,7 +22,9 @@ pub(crate) fn settle(request: &mut Parts, scheme: Scheme, server: SocketAddr) ->
         return Err(StatusCode::NOT_IMPLEMENTED);
     }
     let authority = authority(request, scheme, server)?;
-    let host = HeaderValue::from_str(authority.as_str()).map_err(bad)?;
+    if request.headers.get(HOST).is_none_or(|host| host != authority.as_str()) {
+        request.headers.insert(HOST, HeaderValue::from_str(authority.as_str()).map_err(bad)?);
+    }
     let path = path(&request.method, &request.uri)?;
     let mut parts = http::uri::Parts::default();
     parts.scheme = Some(match scheme {
@@ -32,7 +34,6 @@ pub(crate) fn settle(request: &mut Parts, scheme: Scheme, server: SocketAddr) ->
     parts.authority = Some(authority);
     parts.path_and_query = Some(path);
     request.uri = Uri::from_parts(parts).map_err(bad)?;
-    request.headers.insert(HOST, host);
     Ok(())
 }
 

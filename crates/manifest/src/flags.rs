@@ -156,8 +156,8 @@ pub struct ServeFlags {
     /// The private key of the certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub tls_key: Option<PathBuf>,
-    /// A guest that has not answered after DURATION is ended, and the client gets 504; so is one whose answer does not go
-    /// on for so long
+    /// A guest that has not answered DURATION after it was given the last piece of a request is ended, and the client gets
+    /// 504; so is one whose answer does not go on for so long
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "30s")]
     pub timeout: Duration,
     /// What is printed on standard output for each request

@@ -24,6 +24,10 @@ pub(crate) use outgoing::add_error_codes;
 
 use crate::guest::GuestSpec;
 
+/// So much of a body can a guest write at once, in bytes. Two or three such writes wait in memory for whoever takes the
+/// body, even when the guest is gone: with the engine's own megabyte, ten thousand slow clients would fill a machine.
+const MAX_WRITE_BYTES: usize = 64 * 1024;
+
 /// What the store of a component holds for `wasi:http`.
 pub(crate) struct HttpState {
     pub(crate) ctx: WasiHttpCtx,

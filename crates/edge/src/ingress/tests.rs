@@ -423,7 +423,7 @@ fn an_ingress_that_is_stopped_turns_nobody_away_who_got_through() {
         };
         let (ended, ()) = tokio::join!(run(listener, handle, Labels::new(), LIMITS, stopping), serving);
         assert!(matches!(ended, Ok(())), "{ended:?}");
-        let late = StdStream::connect(address).map(drop);
+        let late = StdStream::connect_timeout(&address, Duration::from_secs(1)).map(drop);
         assert_eq!(late.map_err(|error| error.kind()), Err(io::ErrorKind::ConnectionRefused));
     });
 }

@@ -105,6 +105,14 @@ type Processing = Box<dyn Future<Output = Result<(), Error>> + Send>;
 type Answer = Box<dyn Future<Output = Result<(http::Response<WasiBody>, Processing), Error>> + Send>;
 
 impl WasiHttpHooks for Hooks {
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        super::MAX_WRITE_BYTES
+    }
+
+    fn p3_outgoing_body_chunk_size(&mut self) -> usize {
+        super::MAX_WRITE_BYTES
+    }
+
     /// The client sets it, by the one URI that the request is sent to.
     fn set_host_header(&mut self) -> bool {
         false
