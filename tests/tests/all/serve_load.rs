@@ -1,6 +1,6 @@
 //! Load by programs that are made for it: no wrong answer, and no descriptor left.
 //!
-//! A second or two of each in the ordinary tests; with `CORD_LONG_TESTS` set, a minute.
+//! A second or two of each in the ordinary tests; with `CORD_LONG_TESTS` set, a minute of wrk.
 
 use cord_tests::http::{Authority, curl};
 use cord_tests::process::{Outcome, Running};
@@ -53,7 +53,7 @@ fn wrk(url: &str) {
 
 /// Loads with h2load, with one connection after the other, and expects that every answer was right.
 fn h2load(url: &str) {
-    let requests = if programs::long_tests() { "200000" } else { "4000" };
+    let requests = if programs::long_tests() { "50000" } else { "4000" };
     let outcome = run("h2load", &["-n", requests, "-c", "16", "-m", "20", "-t", "2", url]);
     let told = outcome.text();
     let all = format!(
