@@ -26,6 +26,7 @@
 //! | `serve_load` | HTTP by wrk and h2load |
 //! | `access_log` | what is told of each request |
 //! | `fetch` | guests that ask HTTP servers themselves: grants, certificates, time limits |
+//! | `outgoing` | the connections under those requests: which are shared, which are made again |
 //! | `cli_flags` | the flags of `cord run`, exit codes, and which kinds of guest run |
 //! | `bad_input` | what is wrong is told in one line, with the right exit code |
 //! | `cache` | compiled code: reused when sound, made anew when not |
@@ -57,6 +58,7 @@ mod lookups;
 mod many;
 mod names;
 mod net_tour;
+mod outgoing;
 mod p3_published;
 mod p3_sockets;
 mod per_connection;

@@ -87,14 +87,16 @@ async fn what_the_server_offers_best_is_spoken() {
         (&[], Version::HTTP_11),
     ] {
         let world = World::tls(authority.server("a.example", Ends::Later, offers), |request| async move {
-            ok(format!("{:?} {:?} {:?}", request.version(), request.uri().authority(), request.headers().get("host")))
+            let field = |name| request.headers().get(name).map(|value| value.to_str().unwrap_or("?"));
+            let fields = ["host", "connection", "te"].map(field);
+            ok(format!("{:?} {:?} {fields:?}", request.version(), request.uri().authority()))
         });
         let response = get(&world.trusting(authority.trusted()), "https://a.example:444/").await.unwrap();
         assert_eq!(response.version(), version, "{offers:?}");
         let seen = response.into_body().collect().await.unwrap().to_bytes();
         let expected = match version {
-            Version::HTTP_2 => "HTTP/2.0 Some(a.example:444) None",
-            _ => "HTTP/1.1 None Some(\"a.example:444\")",
+            Version::HTTP_2 => "HTTP/2.0 Some(a.example:444) [None, None, None]",
+            _ => "HTTP/1.1 None [Some(\"a.example:444\"), Some(\"te\"), Some(\"trailers\")]",
         };
         assert_eq!(seen, expected, "{offers:?}");
     }
