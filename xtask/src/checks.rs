@@ -17,10 +17,19 @@ const COMPILER: &[&str] = &["--package", "compiler"];
 
 /// The crates whose tests want no other features of the engine's dependencies than `cord` as built has: what was compiled
 /// for it, minutes of work, serves them too.
-const WITH_CORDS_FEATURES: &[&str] =
-    &["--workspace", "--exclude", "compiler", "--exclude", "edge", "--exclude", "cord-benches"];
-/// The edges are tested on a clock that tests can set, which `cord` does not have.
-const EDGE: &[&str] = &["--package", "edge"];
+const WITH_CORDS_FEATURES: &[&str] = &[
+    "--workspace",
+    "--exclude",
+    "compiler",
+    "--exclude",
+    "edge",
+    "--exclude",
+    "http-server",
+    "--exclude",
+    "cord-benches",
+];
+/// The edges and the front door are tested on a clock that tests can set, which `cord` does not have.
+const EDGE: &[&str] = &["--package", "edge", "--package", "http-server"];
 
 /// Sets up, builds, and runs every test. `arguments` go to the test runner.
 pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {

@@ -40,6 +40,8 @@ pub(super) fn on_paused_clock(test: impl Future<Output = ()>) {
 
 fn run(builder: &mut Builder, test: impl Future<Output = ()>) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    // The first runtime opens what all of them share, and keeps it.
+    drop(builder.build().expect("a runtime can be built"));
     let open_descriptors = || std::fs::read_dir("/proc/self/fd").expect("/proc is there").count();
     let before = open_descriptors();
     let runtime = builder.build().expect("a runtime can be built");
