@@ -91,8 +91,14 @@ impl Cord {
 
     /// Makes standard input a file.
     #[must_use]
-    pub fn stdin_from(mut self, path: &Path) -> Self {
-        self.stdin = File::open(path).unwrap().into();
+    pub fn stdin_from(self, path: &Path) -> Self {
+        self.stdin(File::open(path).unwrap())
+    }
+
+    /// Makes standard input this.
+    #[must_use]
+    pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
+        self.stdin = stdin.into();
         self
     }
 

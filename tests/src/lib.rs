@@ -18,6 +18,7 @@ pub mod namespace;
 pub mod process;
 pub mod programs;
 pub mod published;
+pub mod runner;
 pub mod servers;
 pub mod services;
 pub mod wait;

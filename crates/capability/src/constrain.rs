@@ -70,6 +70,13 @@ impl Capability {
         self.layers.iter().map(AsRef::as_ref)
     }
 
+    /// Whether it may say who a client is: it has no grant layers. So it speaks for several clients, and everything made
+    /// from one that may not speaks for the same client.
+    #[must_use]
+    pub fn may_name_clients(&self) -> bool {
+        self.layers.is_empty()
+    }
+
     /// A weaker capability: fewer rights, more labels, a further layer of grants.
     ///
     /// Who a client is ([`keys::SOURCE`]) may be stamped only through a handle without grant layers: a guest's handle
@@ -82,7 +89,7 @@ impl Capability {
         if let Some(right) = constraint.rights.beyond(self.rights).iter().next() {
             return Err(Refusal::Right { right });
         }
-        if !self.layers.is_empty() {
+        if !self.may_name_clients() {
             refuse_stamps(&self.in_labels, &constraint.in_labels)?;
             refuse_stamps(&self.out_labels, &constraint.out_labels)?;
         }

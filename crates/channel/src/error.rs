@@ -16,6 +16,8 @@ pub enum ReceiveError {
     Invalid {
         /// Its number.
         id: RequestId,
+        /// What was asked: [`RequestBody::name`](protocol::message::RequestBody::name).
+        request: &'static str,
         /// The answer.
         #[source]
         refusal: Refusal,

@@ -39,12 +39,12 @@ pub use error::{ReceiveError, SendError};
 pub use listener::Listener;
 use watch::register;
 
-use protocol::{DecodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message};
+use protocol::{DecodeError, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES, Message, RefusedRequest};
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::{Interest, Ready};
 use tokio::task::coop;
 
@@ -76,16 +76,23 @@ impl<Incoming: Message, Outgoing: Message> Channel<Incoming, Outgoing> {
     ///
     /// # Errors
     /// See [`ReceiveError`]; it says whether the channel is still of use.
-    pub async fn receive(&self) -> Result<Option<(Incoming, Option<OwnedFd>)>, ReceiveError> {
+    pub async fn receive(&self) -> Received<Incoming> {
         // A peer that never stops sending does not keep other tasks from running.
         coop::consume_budget().await;
         loop {
-            let mut readable = self.socket.readable().await.map_err(ReceiveError::Io)?;
-            match receive_now(self.socket.get_ref().as_fd()) {
-                Now::Packet(outcome) => return outcome,
-                Now::Nothing => readable.clear_ready_matching(Ready::READABLE),
+            if let Some(outcome) = self.arrival().await?.take() {
+                return outcome;
             }
         }
+    }
+
+    /// Waits until a message seems to be there, and does not look at it yet.
+    ///
+    /// # Errors
+    /// [`ReceiveError::Io`] if the runtime is gone.
+    pub async fn arrival(&self) -> Result<Arrival<'_, Incoming>, ReceiveError> {
+        let readable = self.socket.readable().await.map_err(ReceiveError::Io)?;
+        Ok(Arrival { readable, messages: PhantomData })
     }
 
     /// Sends a message, waiting as long as the peer reads nothing.
@@ -119,7 +126,11 @@ impl<Incoming: Message, Outgoing: Message> Channel<Incoming, Outgoing> {
         send_now(self.socket.get_ref().as_fd(), &bytes, descriptor)
     }
 
-    async fn writable(&self) -> Result<(), SendError> {
+    /// Waits until the peer has read enough for a message to be sent.
+    ///
+    /// # Errors
+    /// [`SendError::Io`] if the system has no descriptor to wait with.
+    pub async fn writable(&self) -> Result<(), SendError> {
         let duplicate = self.as_fd().try_clone_to_owned().map_err(SendError::Io)?;
         let waiter = register(duplicate, Interest::WRITABLE).map_err(SendError::Io)?;
         waiter.writable().await.map_err(SendError::Io)?.retain_ready();
@@ -143,9 +154,38 @@ impl<Incoming: Message, Outgoing: Message> fmt::Debug for Channel<Incoming, Outg
     }
 }
 
+/// What [`Channel::receive`] comes to.
+pub type Received<Incoming> = Result<Option<(Incoming, Option<OwnedFd>)>, ReceiveError>;
+
+/// That something may be read from a channel: a message, its end, or nothing after all.
+#[must_use = "what has arrived stays where it is until it is taken"]
+pub struct Arrival<'channel, Incoming> {
+    readable: AsyncFdReadyGuard<'channel, OwnedFd>,
+    messages: PhantomData<fn() -> Incoming>,
+}
+
+impl<Incoming: Message> Arrival<'_, Incoming> {
+    /// What has arrived, as [`Channel::receive`] gives it; `None` if it was nothing.
+    pub fn take(mut self) -> Option<Received<Incoming>> {
+        match receive_now(self.readable.get_inner().as_fd()) {
+            Now::Packet(outcome) => Some(outcome),
+            Now::Nothing => {
+                self.readable.clear_ready_matching(Ready::READABLE);
+                None
+            }
+        }
+    }
+}
+
+impl<Incoming: Message> fmt::Debug for Arrival<'_, Incoming> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Arrival").field("incoming", &Incoming::NAME).finish_non_exhaustive()
+    }
+}
+
 /// What one look at the socket found.
 enum Now<Incoming> {
-    Packet(Result<Option<(Incoming, Option<OwnedFd>)>, ReceiveError>),
+    Packet(Received<Incoming>),
     Nothing,
 }
 
@@ -167,7 +207,7 @@ fn open<Incoming: Message>(
 ) -> Result<(Incoming, Option<OwnedFd>), ReceiveError> {
     let message = Incoming::decode(bytes).map_err(|error| match error {
         DecodeError::Malformed(cause) => ReceiveError::Malformed(cause),
-        DecodeError::Invalid(refused) => ReceiveError::Invalid { id: refused.id, refusal: refused.refusal },
+        DecodeError::Invalid(RefusedRequest { id, request, refusal }) => ReceiveError::Invalid { id, request, refusal },
     })?;
     let Ok(mut descriptors) = descriptors else {
         return Err(ReceiveError::OutOfDescriptors { id: message.id() });

@@ -181,10 +181,10 @@ fn an_invalid_request_names_its_refusal_and_the_channel_goes_on() {
         fdpass::send(peer.as_fd(), &bad, &[descriptor.as_fd()]).unwrap();
         let error = switchboard.receive().await.unwrap_err();
         assert!(error.is_about_one_message());
-        let ReceiveError::Invalid { id, refusal } = error else {
+        let ReceiveError::Invalid { id, request, refusal } = error else {
             panic!("{error:?}");
         };
-        assert_eq!(id, good.id);
+        assert_eq!((id, request), (good.id, good.body.name()));
         let keys = vec![LabelKey::new("service").unwrap()];
         assert_eq!(refusal, Refusal::Label { keys });
 

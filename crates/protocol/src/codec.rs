@@ -68,6 +68,8 @@ pub enum DecodeError {
 pub struct RefusedRequest {
     /// Its number, for the answer.
     pub id: RequestId,
+    /// What was asked: [`RequestBody::name`](crate::message::RequestBody::name).
+    pub request: &'static str,
     /// The answer.
     #[source]
     pub refusal: Refusal,

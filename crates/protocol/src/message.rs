@@ -52,11 +52,14 @@ pub enum RequestBody {
 }
 
 impl RequestBody {
+    pub(crate) const CONSTRAIN: &'static str = "constrain";
+    pub(crate) const RESOLVE: &'static str = "resolve";
+
     /// The name of the request, as in a [`Decision`].
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
-            Self::Constrain(_) => "constrain",
+            Self::Constrain(_) => Self::CONSTRAIN,
             Self::ClientConnect(_) => Right::ClientConnect.name(),
             Self::ServerStart(_) => Right::ServerStart.name(),
             Self::IngressConnect { .. } => Right::IngressConnect.name(),
@@ -64,7 +67,7 @@ impl RequestBody {
             Self::ResolverStart(_) => Right::ResolverStart.name(),
             Self::List(_) => Right::List.name(),
             Self::Watch(_) => Right::Watch.name(),
-            Self::Resolve(_) => "resolve",
+            Self::Resolve(_) => Self::RESOLVE,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::codec::{self, DecodeError, EncodeError, Message, RefusedRequest};
 use crate::message::{Request, RequestBody, RequestId};
 use crate::wire::request::Request as WireBody;
 use crate::{datagrams, grant, labels, wire};
-use capability::{LimitKind, Refusal};
+use capability::{LimitKind, Refusal, Right};
 
 impl Message for Request {
     const NAME: &'static str = "request";
@@ -22,9 +22,10 @@ impl Message for Request {
         let request: wire::Request = codec::from_bytes(bytes)?;
         let id = RequestId(request.id);
         let body = codec::required(request.request, "request")?;
+        let request = name(&body);
         match from_wire(body) {
             Ok(body) => Ok(Self { id, body }),
-            Err(refusal) => Err(RefusedRequest { id, refusal }.into()),
+            Err(refusal) => Err(RefusedRequest { id, request, refusal }.into()),
         }
     }
 
@@ -71,6 +72,21 @@ fn to_wire(body: &RequestBody) -> WireBody {
         RequestBody::Resolve(out_labels) => {
             WireBody::Resolve(wire::Resolve { out_labels: labels::to_wire(out_labels) })
         }
+    }
+}
+
+/// What [`RequestBody::name`] says, of a request that may be none.
+fn name(body: &WireBody) -> &'static str {
+    match body {
+        WireBody::Constrain(_) => RequestBody::CONSTRAIN,
+        WireBody::ClientConnect(_) => Right::ClientConnect.name(),
+        WireBody::ServerStart(_) => Right::ServerStart.name(),
+        WireBody::IngressConnect(_) => Right::IngressConnect.name(),
+        WireBody::EgressStart(_) => Right::EgressStart.name(),
+        WireBody::ResolverStart(_) => Right::ResolverStart.name(),
+        WireBody::List(_) => Right::List.name(),
+        WireBody::Watch(_) => Right::Watch.name(),
+        WireBody::Resolve(_) => RequestBody::RESOLVE,
     }
 }
 

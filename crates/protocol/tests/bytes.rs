@@ -4,7 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "what a helper cannot set up fails the test")]
 
-use capability::{LabelKey, Labels, LimitKind, MAX_LABELS, Refusal, Right, UnreachableCause};
+use capability::{Constraint, LabelKey, Labels, LimitKind, MAX_LABELS, Refusal, Right, UnreachableCause};
 use protocol::message::{
     Call, Decision, Failure, Reply, ReplyBody, Request, RequestBody, RequestId, Response, ResponseBody,
 };
@@ -64,9 +64,16 @@ fn keys(names: &[&str]) -> Vec<LabelKey> {
     names.iter().map(|name| LabelKey::new(name).unwrap()).collect()
 }
 
+fn refused(bytes: &[u8]) -> RefusedRequest {
+    match Request::decode(bytes) {
+        Err(DecodeError::Invalid(refused)) => refused,
+        other => panic!("{other:?}"),
+    }
+}
+
 fn is_refused(bytes: &[u8], refusal: Refusal) {
-    let id = RequestId(5);
-    assert_eq!(Request::decode(bytes), Err(DecodeError::Invalid(RefusedRequest { id, refusal })));
+    let refused = refused(bytes);
+    assert_eq!((refused.id, refused.refusal), (RequestId(5), refusal));
 }
 
 fn is_malformed<M: Message + std::fmt::Debug>(bytes: &[u8]) {
@@ -98,6 +105,29 @@ fn a_bad_label_is_refused_and_its_key_named() {
     check(&[("Service", "db")], &[]);
     check(&[(&long_key, "x")], &[]);
     check(&[("", "")], &[]);
+}
+
+#[test]
+fn what_is_refused_has_the_name_of_what_was_asked() {
+    let own = Labels::try_from_pairs([("service", "db")]).unwrap();
+    let constraint = Constraint { out_labels: own.clone(), ..Constraint::default() };
+    for body in [
+        RequestBody::Constrain(constraint),
+        RequestBody::ClientConnect(own.clone()),
+        RequestBody::ServerStart(own.clone()),
+        RequestBody::IngressConnect { labels: own.clone(), datagrams: Vec::new() },
+        RequestBody::EgressStart(own.clone()),
+        RequestBody::ResolverStart(own.clone()),
+        RequestBody::List(own.clone()),
+        RequestBody::Watch(own.clone()),
+        RequestBody::Resolve(own.clone()),
+    ] {
+        let name = body.name();
+        let mut bytes = Request { id: RequestId(5), body }.encode().unwrap();
+        // The last byte is the last of the label's value.
+        *bytes.last_mut().unwrap() = 0;
+        assert_eq!(refused(&bytes).request, name);
+    }
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What goes into the switchboard and what comes out: the whole of what the driver sees.
 //!
 //! The driver hands each [`Event`] in and carries out each [`Effect`] in order. Effects marked *reported* are answered
-//! with one [`Event::Done`] for the same handle and request, unless the handle was closed before.
+//! with one [`Event::Done`] for the same handle and request, unless the handle was closed before: as soon as the answer
+//! is on its way to the asker, and not while it waits for an asker who does not read. So what waits with a descriptor is
+//! counted among the asker's requests.
 
 use crate::directory::TargetId;
 use alloc::vec::Vec;
@@ -28,6 +30,18 @@ pub enum Event {
         id: RequestId,
         /// The request.
         body: RequestBody,
+    },
+    /// What came through a handle is a request, and is refused as it stands: it asks for something that cannot be, or
+    /// what it carried is lost. So that it is answered and told like any other refusal.
+    Refused {
+        /// The handle.
+        handle: HandleId,
+        /// The asker's number of the request.
+        id: RequestId,
+        /// What was asked: [`RequestBody::name`].
+        request: &'static str,
+        /// The answer.
+        refusal: Refusal,
     },
     /// The driver has carried out, or failed to, the reported effect for this request.
     Done {
@@ -86,6 +100,15 @@ impl From<Undone> for Failure {
             Undone::Fault => Self::Fault,
         }
     }
+}
+
+/// Why the driver is to close a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// Its other end broke the protocol.
+    Breach,
+    /// Whoever asked for it has gone before it got it.
+    Unclaimed,
 }
 
 /// What the driver is to do.
@@ -175,7 +198,8 @@ pub enum Effect {
         /// [`Call::Dial`], [`Call::Lookup`] or [`Call::Cancel`].
         call: Call,
     },
-    /// Answer [`ResponseBody::Connected`] with the dialled socket of the reply.
+    /// Answer [`ResponseBody::Connected`] with the dialled socket of the reply. *Reported*; after a failure nothing was
+    /// answered.
     PassOn {
         /// Through which handle.
         handle: HandleId,
@@ -191,17 +215,21 @@ pub enum Effect {
         /// To whom.
         watches: Vec<WatchId>,
     },
-    /// Close the handle: its other end broke the protocol, or has gone before it got it. No event needs to follow.
+    /// Close the handle. No event needs to follow.
     CloseHandle {
         /// Which.
         handle: HandleId,
+        /// Why.
+        why: Closing,
     },
-    /// Close the target channel, for the same reasons. No event needs to follow.
+    /// Close the target channel. No event needs to follow.
     CloseTarget {
         /// Which.
         target: TargetId,
+        /// Why.
+        why: Closing,
     },
-    /// Close the watch channel, for the same reasons. No event needs to follow.
+    /// Close the watch channel, whose asker has gone before it got it. No event needs to follow.
     CloseWatch {
         /// Which.
         watch: WatchId,

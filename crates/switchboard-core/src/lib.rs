@@ -45,6 +45,6 @@ mod slab;
 mod switchboard;
 
 pub use directory::{Choice, Cursor, Directory, KeySetId, MAX_TIES_COMPARED, Registers, TargetId};
-pub use event::{Effect, Event, HandleId, Undone, WatchId};
+pub use event::{Closing, Effect, Event, HandleId, Undone, WatchId};
 pub use limits::{Allowance, Limits};
 pub use switchboard::Switchboard;

@@ -105,6 +105,9 @@ impl Switchboard {
     pub fn handle(&mut self, event: Event, now: Duration, effects: &mut Vec<Effect>) {
         match event {
             Event::Request { handle, id, body } => self.request(handle, id, body, now, effects),
+            Event::Refused { handle, id, request, refusal } => {
+                self.refused(handle, id, request, refusal, now, effects);
+            }
             Event::Done { handle, id, outcome } => self.done(handle, id, outcome, now, effects),
             Event::Replied { target, call, body } => self.replied(target, call, body, now, effects),
             Event::CallFailed { call, cause } => self.call_failed(call, cause, now, effects),

@@ -4,6 +4,7 @@ use crate::OpenError;
 use crate::effects::Descriptor;
 use crate::peer::Peer;
 use crate::readers;
+use crate::turns::{Clocks, Party, Turns};
 use capability::Capability;
 use channel::Channel;
 use protocol::message::{Call, Decision, Reply, Request, Response};
@@ -24,16 +25,18 @@ pub(crate) type WatchPeer = Peer<Infallible, Decision>;
 #[derive(Debug)]
 pub(crate) struct Board {
     state: Mutex<State>,
+    /// Whose handle is read next.
+    pub(crate) turns: Arc<Turns>,
     /// Told whenever the last handle is closed that keeps the switchboard at work.
     idle: Notify,
-    started: Instant,
 }
 
 /// Everything that changes. A blocking lock is right: nothing that holds it waits.
 #[derive(Debug)]
 pub(crate) struct State {
     core: switchboard_core::Switchboard,
-    pub(crate) handles: HashMap<HandleId, HandlePeer>,
+    /// Each with the party it is heard as.
+    pub(crate) handles: HashMap<HandleId, (HandlePeer, Party)>,
     pub(crate) targets: HashMap<TargetId, TargetPeer>,
     pub(crate) watches: HashMap<WatchId, (WatchPeer, u64)>,
     /// The handles of [`Board::open_aside`], also those closed since.
@@ -42,7 +45,6 @@ pub(crate) struct State {
 }
 
 impl Board {
-    #[expect(clippy::disallowed_methods, reason = "the switchboard's one clock, for how long a decision took")]
     pub(crate) fn new(limits: Limits) -> Arc<Self> {
         let state = State {
             core: switchboard_core::Switchboard::new(limits),
@@ -52,7 +54,8 @@ impl Board {
             aside: HashSet::new(),
             tasks: JoinSet::new(),
         };
-        Arc::new(Self { state: Mutex::new(state), idle: Notify::new(), started: Instant::now() })
+        let turns = Arc::new(Turns::new(SystemClocks::start()));
+        Arc::new(Self { state: Mutex::new(state), turns, idle: Notify::new() })
     }
 
     /// A panic under the lock is a bug that ended one task; the others go on with what it left.
@@ -86,19 +89,7 @@ impl Board {
 
     /// Hands an event to the core and carries out all that comes of it. `descriptor` is what came with the event.
     pub(crate) fn apply(self: &Arc<Self>, event: Event, descriptor: Option<OwnedFd>) {
-        let mut state = self.lock();
-        let mut descriptor = Descriptor::new(descriptor);
-        let mut events = VecDeque::from([event]);
-        let mut effects: Vec<Effect> = Vec::new();
-        while let Some(event) = events.pop_front() {
-            state.core.handle(event, self.now(), &mut effects);
-            for effect in effects.drain(..) {
-                events.extend(state.carry_out(self, effect, &mut descriptor));
-            }
-        }
-        if state.is_idle() {
-            self.idle.notify_waiters();
-        }
+        self.lock().apply(self, event, descriptor);
     }
 
     pub(crate) fn close_everything(&self) {
@@ -109,17 +100,33 @@ impl Board {
         state.watches.clear();
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the switchboard's one clock, for how long a decision took")]
     fn now(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.started)
+        self.turns.now()
     }
 }
 
 impl State {
+    /// As [`Board::apply`], for who holds the lock.
+    pub(crate) fn apply(&mut self, board: &Arc<Board>, event: Event, descriptor: Option<OwnedFd>) {
+        let mut descriptor = Descriptor::new(descriptor);
+        let mut events = VecDeque::from([event]);
+        let mut effects: Vec<Effect> = Vec::new();
+        while let Some(event) = events.pop_front() {
+            self.core.handle(event, board.now(), &mut effects);
+            for effect in effects.drain(..) {
+                events.extend(self.carry_out(board, effect, &mut descriptor));
+            }
+        }
+        if self.is_idle() {
+            board.idle.notify_waiters();
+        }
+    }
+
     fn open(&mut self, board: &Arc<Board>, capability: Capability, socket: OwnedFd) -> Result<HandleId, OpenError> {
         let channel = Arc::new(Channel::new(socket).map_err(OpenError::Socket)?);
+        let party = board.turns.new_party(capability.out_labels().clone());
         let id = self.core.open(capability).map_err(OpenError::Refused)?;
-        self.add_handle(board, id, channel);
+        self.add_handle(board, id, channel, party);
         Ok(id)
     }
 
@@ -128,16 +135,41 @@ impl State {
         self.handles.len() <= self.aside.len() && self.handles.keys().all(|id| self.aside.contains(id))
     }
 
+    /// Says that the other end of a handle broke the protocol, which closes the handle.
+    pub(crate) fn complain(&self, board: &Board, handle: HandleId, error: &dyn std::fmt::Display) {
+        let Some((_, party)) = self.handles.get(&handle) else { return };
+        if let Some(kept_back) = party.admit_complaint(board.now()) {
+            let client = party.name();
+            tracing::warn!(%client, %error, kept_back, "handle closed: its other end broke the protocol");
+        }
+    }
+
     pub(crate) fn spawn(&mut self, task: impl Future<Output = ()> + Send + 'static) -> AbortHandle {
         // Those that ended are only counted until somebody looks.
         while self.tasks.try_join_next().is_some() {}
         self.tasks.spawn(task)
     }
 
-    pub(crate) fn add_handle(&mut self, board: &Arc<Board>, id: HandleId, channel: Arc<Channel<Request, Response>>) {
+    /// The party of the handle `new`, made from `parent`: all handles of a client are one party.
+    pub(crate) fn party_of(&self, board: &Board, new: HandleId, parent: HandleId) -> Party {
+        let capability = |handle| self.core.capability(handle);
+        match self.handles.get(&parent) {
+            Some((_, party)) if capability(parent).is_some_and(|own| !own.may_name_clients()) => party.clone(),
+            _ => board.turns.new_party(capability(new).map(Capability::out_labels).cloned().unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn add_handle(
+        &mut self,
+        board: &Arc<Board>,
+        id: HandleId,
+        channel: Arc<Channel<Request, Response>>,
+        party: Party,
+    ) {
         let room = Arc::new(Notify::new());
-        let reader = self.spawn(readers::read_handle(board.clone(), id, channel.clone(), room.clone()));
-        self.handles.insert(id, Peer::new(channel, room, reader));
+        let reader =
+            self.spawn(readers::read_handle(board.clone(), (id, party.clone()), channel.clone(), room.clone()));
+        self.handles.insert(id, (Peer::new(channel, room, reader), party));
     }
 
     pub(crate) fn add_target(&mut self, board: &Arc<Board>, id: TargetId, channel: Arc<Channel<Reply, Call>>) {
@@ -148,6 +180,30 @@ impl State {
     pub(crate) fn add_watch(&mut self, board: &Arc<Board>, id: WatchId, channel: Arc<Channel<Infallible, Decision>>) {
         let reader = self.spawn(readers::read_watch(board.clone(), id, channel.clone()));
         self.watches.insert(id, (Peer::new(channel, Arc::new(Notify::new()), reader), 0));
+    }
+}
+
+/// The switchboard's clocks, for how long a decision or a turn took.
+struct SystemClocks {
+    started: Instant,
+}
+
+impl SystemClocks {
+    #[expect(clippy::disallowed_methods, reason = "one of the two places where the switchboard reads a clock")]
+    fn start() -> Self {
+        Self { started: Instant::now() }
+    }
+}
+
+impl Clocks for SystemClocks {
+    #[expect(clippy::disallowed_methods, reason = "the other one")]
+    fn passed(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.started)
+    }
+
+    fn worked(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        time.try_into().unwrap_or_default()
     }
 }
 

@@ -4,6 +4,7 @@
 //! each handle, target and watch channel and turns what comes into an event; the core answers with effects, which
 //! `board.rs` carries out at once, without waiting. Only an answer for which a handle has no room waits, in a queue of
 //! that handle (`peer.rs`), and until the queue is short again no more is read from it: who does not read is not read.
+//! Clients are heard in turn (`turns.rs`): who asks without end has its share of the time and no more.
 //!
 //! Never here: a client's side of a handle, and guests.
 //!
@@ -27,6 +28,7 @@ mod board;
 mod effects;
 mod peer;
 mod readers;
+mod turns;
 
 pub use switchboard_core::{Allowance, Limits};
 

@@ -60,7 +60,7 @@ fn closes_the_handle(packets: &[(&[u8], usize)]) {
 }
 
 /// Sends a packet whatever it is. That the handle is closed already is no fault.
-fn send_anything(handle: &OwnedFd, bytes: &[u8], count: usize) {
+pub(crate) fn send_anything(handle: &OwnedFd, bytes: &[u8], count: usize) {
     let gift = std::fs::File::open("/dev/null").unwrap();
     let gifts: Vec<BorrowedFd<'_>> = std::iter::repeat_n(gift.as_fd(), count).collect();
     let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(253))];
@@ -70,7 +70,7 @@ fn send_anything(handle: &OwnedFd, bytes: &[u8], count: usize) {
 }
 
 /// Waits until the other end has closed it.
-fn expect_closed(handle: &OwnedFd) {
+pub(crate) fn expect_closed(handle: &OwnedFd) {
     wait::until("the handle's end", || {
         let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
         match fdpass::receive(handle.as_fd(), &mut buffer, 1) {
@@ -94,12 +94,17 @@ pub(crate) fn receive_response(handle: &OwnedFd) -> Response {
     })
 }
 
-fn request(id: u64, body: RequestBody) -> Vec<u8> {
+pub(crate) fn request(id: u64, body: RequestBody) -> Vec<u8> {
     Request { id: RequestId(id), body }.encode().unwrap()
 }
 
 /// The bytes of a client-connect whose one label has a value of this many bytes, which no value may have.
 pub(crate) fn with_long_value(length: usize) -> Vec<u8> {
+    client_connect(7, &[("service", &"x".repeat(length))])
+}
+
+/// The bytes of a client-connect with these labels, whether there are such labels or not.
+pub(crate) fn client_connect(id: u8, pairs: &[(&str, &str)]) -> Vec<u8> {
     let field = |number: u8, content: &[u8]| {
         let mut bytes = vec![number << 3 | 2];
         let mut rest = content.len();
@@ -111,9 +116,11 @@ pub(crate) fn with_long_value(length: usize) -> Vec<u8> {
         bytes.extend_from_slice(content);
         bytes
     };
-    // ClientConnect { out_labels: [Label { key: "service", value }] } in field 3 of Request { id: 7 }.
-    let label = [field(1, b"service"), field(2, &vec![b'x'; length])].concat();
-    [vec![1 << 3, 7], field(3, &field(1, &label))].concat()
+    // ClientConnect { out_labels: [Label { key, value }] } in field 3 of Request { id }, a number below 128.
+    let label =
+        |(key, value): &(&str, &str)| field(1, &[field(1, key.as_bytes()), field(2, value.as_bytes())].concat());
+    let labels: Vec<u8> = pairs.iter().flat_map(label).collect();
+    [vec![1 << 3, id], field(3, &labels)].concat()
 }
 
 #[test]
@@ -239,7 +246,7 @@ fn a_target_that_answers_what_nobody_asked_is_closed() {
     });
 }
 
-fn receive_descriptor(handle: &OwnedFd) -> OwnedFd {
+pub(crate) fn receive_descriptor(handle: &OwnedFd) -> OwnedFd {
     wait::for_some("a response with a descriptor", || {
         let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
         match fdpass::receive(handle.as_fd(), &mut buffer, 1) {

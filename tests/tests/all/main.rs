@@ -33,6 +33,7 @@
 //! | `binary` | what is linked into the programs, and what is not |
 //! | `flower` | the switchboard as Flower had it, through a handle |
 //! | `beyond_flower` | the same, for what Flower never tested: list, watch, ingress, bad labels, crowds, grants |
+//! | `hostile_runner` | a compromised runner: lies, floods, and what the others notice of it |
 //! | `hostile_wire` | bytes that are no message |
 //! | `switchboard_parts` | `cord switchboard`, `ingress`, `egress`, `resolver`, `cat`, `ls`, `watch` |
 //!
@@ -51,6 +52,7 @@ mod cli_flags;
 mod crowd;
 mod fetch;
 mod flower;
+mod hostile_runner;
 mod hostile_wire;
 mod limits;
 mod load;

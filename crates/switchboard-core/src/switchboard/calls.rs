@@ -4,7 +4,7 @@ use super::Switchboard;
 use super::in_flight::{InFlight, Waiting, WaitingCall};
 use super::requests::Beginning;
 use crate::directory::TargetId;
-use crate::event::{Effect, HandleId, Undone};
+use crate::event::{Closing, Effect, HandleId, Undone};
 use crate::size;
 use alloc::vec::Vec;
 use capability::{AddressScope, Labels, LimitKind, MergeError, Refusal, keys};
@@ -65,7 +65,7 @@ impl Switchboard {
             self.answered(kind, call, body, now, effects);
         }
         if is_breach {
-            effects.push(Effect::CloseTarget { target });
+            effects.push(Effect::CloseTarget { target, why: Closing::Breach });
             self.target_closed(target, now, effects);
         }
     }
@@ -93,9 +93,13 @@ impl Switchboard {
             return;
         };
         match judge(kind, &waiting, body) {
-            Ok(answer) => {
+            Ok(Believed::Dialled(labels)) => {
+                effects.push(Effect::PassOn { handle, id, labels });
+                self.keep(handle, id, InFlight { asked, waiting: Waiting::HandOver });
+            }
+            Ok(Believed::Addresses(addresses)) => {
                 self.end(handle);
-                effects.push(answer.effect(handle, id));
+                effects.push(Effect::Answer { handle, id, body: ResponseBody::Addresses(addresses) });
                 self.decided(asked, None, now, effects);
             }
             Err(failure) => self.fail(handle, id, asked, failure, now, effects),
@@ -119,15 +123,6 @@ impl Switchboard {
 enum Believed {
     Dialled(Labels),
     Addresses(Vec<IpAddr>),
-}
-
-impl Believed {
-    fn effect(self, handle: HandleId, id: RequestId) -> Effect {
-        match self {
-            Self::Dialled(labels) => Effect::PassOn { handle, id, labels },
-            Self::Addresses(addresses) => Effect::Answer { handle, id, body: ResponseBody::Addresses(addresses) },
-        }
-    }
 }
 
 /// Whether this is something that such a target may say at all.

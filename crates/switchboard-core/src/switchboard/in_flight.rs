@@ -2,7 +2,7 @@
 
 use super::Switchboard;
 use crate::directory::{Cursor, TargetId};
-use crate::event::{Effect, HandleId, Undone, WatchId};
+use crate::event::{Closing, Effect, HandleId, Undone, WatchId};
 use crate::limits::Resource;
 use crate::size;
 use alloc::borrow::ToOwned;
@@ -33,7 +33,7 @@ pub(super) struct Asked {
 /// For what a request waits. Each ends the request, but a listing that has further pages.
 #[derive(Debug)]
 pub(super) enum Waiting {
-    /// For the driver to hand a connection to a server.
+    /// For the driver to hand over a connection.
     HandOver,
     /// For the driver to make a socket pair.
     Made(Made),
@@ -57,9 +57,10 @@ pub(super) enum Made {
 
 impl Made {
     pub(super) fn close(self) -> Effect {
+        let why = Closing::Unclaimed;
         match self {
-            Self::Handle(handle) => Effect::CloseHandle { handle },
-            Self::Target(target) => Effect::CloseTarget { target },
+            Self::Handle(handle) => Effect::CloseHandle { handle, why },
+            Self::Target(target) => Effect::CloseTarget { target, why },
             Self::Watch(watch) => Effect::CloseWatch { watch },
         }
     }

@@ -5,7 +5,7 @@ use super::in_flight::{Asked, InFlight, Made, Waiting};
 use super::{Handle, Switchboard, Target, Watcher};
 use crate::accounts::AccountId;
 use crate::directory::{Choice, Cursor, Registers, TargetId};
-use crate::event::{Effect, HandleId, WatchId};
+use crate::event::{Closing, Effect, HandleId, WatchId};
 use crate::limits::Resource;
 use alloc::collections::BTreeSet;
 use alloc::sync::Arc;
@@ -43,15 +43,9 @@ impl Switchboard {
         now: Duration,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(asker) = self.handles.get(&handle) else {
+        let Some(asker) = self.new_request(handle, id, now, effects) else {
             return;
         };
-        if asker.requests.contains_key(&id) {
-            // Which of the two an answer is for could not be told: nothing more can be said through this handle.
-            effects.push(Effect::CloseHandle { handle });
-            self.handle_closed(handle, now, effects);
-            return;
-        }
         let asked = asked(&asker.capability, &body, now);
         if let Err(refusal) = self.charge_request(handle) {
             self.answer_failed(handle, id, asked, refusal.into(), now, effects);
@@ -80,6 +74,38 @@ impl Switchboard {
             }
             Err(refusal) => self.fail(handle, id, asked, refusal.into(), now, effects),
         }
+    }
+
+    /// A request that the driver could not make out, and so knows the answer to.
+    pub(super) fn refused(
+        &mut self,
+        handle: HandleId,
+        id: RequestId,
+        request: &'static str,
+        refusal: Refusal,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) {
+        if let Some(asker) = self.new_request(handle, id, now, effects) {
+            let asked = Asked { request, from: asker.capability.out_labels().clone(), to: Labels::new(), since: now };
+            self.answer_failed(handle, id, asked, refusal.into(), now, effects);
+        }
+    }
+
+    /// The handle of a request that has just come, if it is open and the number is not in use. If it is, which of the
+    /// two an answer is for could not be told: nothing more can be said through this handle.
+    fn new_request(
+        &mut self,
+        handle: HandleId,
+        id: RequestId,
+        now: Duration,
+        effects: &mut Vec<Effect>,
+    ) -> Option<&Handle> {
+        if self.handles.get(&handle)?.requests.contains_key(&id) {
+            effects.push(Effect::CloseHandle { handle, why: Closing::Breach });
+            self.handle_closed(handle, now, effects);
+        }
+        self.handles.get(&handle)
     }
 
     fn charge_request(&mut self, handle: HandleId) -> Result<(), Refusal> {

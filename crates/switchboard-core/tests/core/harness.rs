@@ -1,11 +1,11 @@
 //! Plays events that are chosen by bytes and holds the switchboard to its invariants. Used by a property test and by
 //! the fuzz target `core`: it panics where an invariant is broken, and never for what the bytes are.
 
-use capability::{Capability, Constraint, Grant, Labels, Pattern, Right, Rights};
+use capability::{Capability, Constraint, Grant, Labels, Pattern, Refusal, Right, Rights};
 use core::time::Duration;
-use protocol::message::{Call, CallId, Failure, ReplyBody, RequestBody, RequestId};
+use protocol::message::{Call, CallId, Failure, ReplyBody, RequestBody, RequestId, ResponseBody};
 use std::collections::{BTreeMap, BTreeSet};
-use switchboard_core::{Allowance, Effect, Event, HandleId, Limits, Switchboard, TargetId, Undone, WatchId};
+use switchboard_core::{Allowance, Closing, Effect, Event, HandleId, Limits, Switchboard, TargetId, Undone, WatchId};
 
 /// So small that limits are met.
 const LIMITS: Limits = Limits {
@@ -133,6 +133,7 @@ impl Stage {
                     self.event(Event::WatchClosed(watch));
                 }
             }
+            _ if one.is_multiple_of(2) => self.refused(which, RequestId(u64::from(id))),
             _ => self.noise(which, one, three),
         }
         let used = self.switchboard.used();
@@ -146,13 +147,9 @@ impl Stage {
     }
 
     fn request(&mut self, handle: HandleId, id: RequestId, body: RequestBody) {
-        let is_repeated = self.unanswered.contains_key(&(handle, id));
         let request = Event::Request { handle, id, body: body.clone() };
-        if is_repeated {
-            self.forget_handle(handle);
-            let effects = self.raw(request);
-            assert_eq!(effects[0], Effect::CloseHandle { handle });
-            self.apply(effects);
+        if self.unanswered.contains_key(&(handle, id)) {
+            self.breach(handle, request);
             return;
         }
         let effects = self.raw(request);
@@ -160,6 +157,31 @@ impl Stage {
         let calls = effects.iter().filter(|effect| matches!(effect, Effect::Call { .. })).count();
         assert_eq!(answers + calls, 1, "one thing comes of a request: {body:?} {effects:?}");
         self.check_begun(handle, id, &body, &effects);
+        self.apply(effects);
+    }
+
+    /// A request that the driver could not make out.
+    fn refused(&mut self, which: u8, id: RequestId) {
+        let Some(handle) = nth(self.handles.iter(), which) else {
+            return;
+        };
+        let event = Event::Refused { handle, id, request: "list", refusal: Refusal::Grant };
+        if self.unanswered.contains_key(&(handle, id)) {
+            self.breach(handle, event);
+            return;
+        }
+        let mut effects = self.raw(event);
+        let body = ResponseBody::Failed(Refusal::Grant.into());
+        assert_eq!(effects.remove(0), Effect::Answer { handle, id, body });
+        self.counts.failed += 1;
+        self.apply(effects);
+    }
+
+    /// A request with the number of one that waits.
+    fn breach(&mut self, handle: HandleId, event: Event) {
+        self.forget_handle(handle);
+        let effects = self.raw(event);
+        assert_eq!(effects[0], Effect::CloseHandle { handle, why: Closing::Breach });
         self.apply(effects);
     }
 
@@ -248,7 +270,11 @@ impl Stage {
             Outstanding::Reply(target, call) => {
                 let body = reply(goes_well, one, two);
                 self.event(Event::Replied { target, call, body });
-                true
+                assert!(
+                    !matches!(self.unanswered.get(&(handle, id)), Some(Outstanding::Reply(..))),
+                    "it has its reply"
+                );
+                false
             }
         };
         assert!(!ends || !self.unanswered.contains_key(&(handle, id)), "it has ended");
@@ -299,8 +325,14 @@ impl Stage {
     }
 
     fn raw(&mut self, event: Event) -> Vec<Effect> {
+        let came = match &event {
+            Event::Request { body: RequestBody::IngressConnect { .. }, .. } => Some(Came::Pushed),
+            Event::Replied { body: ReplyBody::Dialled(_), .. } => Some(Came::Dialled),
+            _ => None,
+        };
         let mut effects = Vec::new();
         self.switchboard.handle(event, self.now, &mut effects);
+        check_descriptors(came, &effects);
         effects
     }
 
@@ -312,7 +344,8 @@ impl Stage {
                     self.counts.failed += 1;
                 }
                 Effect::PassOn { handle, id, .. } => {
-                    self.answered(handle, id);
+                    let waiting = self.unanswered.insert((handle, id), Outstanding::report(None));
+                    assert!(matches!(waiting, Some(Outstanding::Reply(..))), "a socket that nobody waits for");
                     self.counts.dialled += 1;
                 }
                 Effect::Page { handle, id, last, .. } => {
@@ -331,8 +364,8 @@ impl Stage {
                     assert!(watches.iter().all(|watch| self.watches.contains(watch)));
                     self.counts.decided += 1;
                 }
-                Effect::CloseHandle { handle } => self.forget_handle(handle),
-                Effect::CloseTarget { target } => drop(self.targets.remove(&target)),
+                Effect::CloseHandle { handle, .. } => self.forget_handle(handle),
+                Effect::CloseTarget { target, .. } => drop(self.targets.remove(&target)),
                 Effect::CloseWatch { watch } => drop(self.watches.remove(&watch)),
             }
         }
@@ -364,6 +397,25 @@ impl Stage {
         }
         assert_eq!(self.switchboard.used(), Allowance::default(), "nothing is left behind");
     }
+}
+
+/// The descriptor that came with an event.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Pushed,
+    Dialled,
+}
+
+/// What came with an event goes to one place at most, and nothing else goes there: so none is lost, as the driver closes
+/// what no effect takes.
+fn check_descriptors(came: Option<Came>, effects: &[Effect]) {
+    let takers = effects.iter().filter_map(|effect| match effect {
+        Effect::Deliver { .. } => Some(Came::Pushed),
+        Effect::PassOn { .. } => Some(Came::Dialled),
+        _ => None,
+    });
+    let takers: Vec<Came> = takers.collect();
+    assert!(takers.len() <= 1 && takers.iter().all(|taker| Some(*taker) == came), "{effects:?}");
 }
 
 fn nth<'a, T: Copy + 'a>(mut all: impl ExactSizeIterator<Item = &'a T>, which: u8) -> Option<T> {

@@ -3,7 +3,7 @@
 use crate::desk::{Desk, labels};
 use capability::{Constraint, Grant, LimitKind, Pattern, Refusal, Right, Rights, UnreachableCause};
 use protocol::message::{Call, CallId, Failure, ReplyBody, RequestBody, RequestId, ResponseBody};
-use switchboard_core::{Effect, Event, HandleId, TargetId, Undone};
+use switchboard_core::{Closing, Effect, Event, HandleId, TargetId, Undone};
 
 const TO_ADDRESS: &str = "network=outside server_address=192.0.2.1 server_port=22";
 const TO_NAME: &str = "network=outside server_hostname=a.example server_port=22";
@@ -135,7 +135,7 @@ fn an_edge_may_say_only_what_an_edge_can_know() {
 fn an_answer_of_the_wrong_kind_closes_the_target() {
     let mut dial = dial(TO_NAME);
     let effects = dial.reply(ReplyBody::Addresses(vec![]));
-    let close = Effect::CloseTarget { target: dial.egress };
+    let close = Effect::CloseTarget { target: dial.egress, why: Closing::Breach };
     assert_eq!(effects, [dial.failed(Failure::Fault), close]);
     let mut desk = Desk::new();
     let root = desk.root();
@@ -143,7 +143,7 @@ fn an_answer_of_the_wrong_kind_closes_the_target() {
     let body = ReplyBody::Failed(Failure::Fault);
     let call = CallId(1);
     let effects = desk.event(Event::Replied { target, call, body });
-    assert_eq!(effects, [Effect::CloseTarget { target }]);
+    assert_eq!(effects, [Effect::CloseTarget { target, why: Closing::Breach }]);
     assert_eq!(desk.connect(root, ""), Err(Refusal::NotFound));
 }
 
@@ -189,8 +189,40 @@ fn a_number_in_use_twice_closes_the_handle() {
     let body = RequestBody::ClientConnect(labels(TO_NAME));
     let effects = dial.desk.event(Event::Request { handle, id, body });
     let (target, call) = (dial.egress, Call::Cancel { id: dial.call });
-    assert_eq!(effects, [Effect::CloseHandle { handle }, Effect::Call { target, call }]);
+    assert_eq!(effects, [Effect::CloseHandle { handle, why: Closing::Breach }, Effect::Call { target, call }]);
     assert_eq!(dial.desk.switchboard.capability(handle), None);
+}
+
+#[test]
+fn a_dialled_socket_counts_until_it_is_on_its_way() {
+    for outcome in [Ok(()), Err(Undone::Descriptors)] {
+        let mut dial = dial(TO_NAME);
+        let (handle, id) = (dial.handle, dial.id);
+        assert_eq!(dial.reply(ReplyBody::Dialled(labels(""))).len(), 1);
+        assert_eq!(dial.desk.switchboard.used().requests, 1);
+        let effects = dial.desk.done(handle, id, outcome);
+        let failed = outcome.err().map(|cause| dial.failed(cause.into()));
+        assert_eq!(effects, Vec::from_iter(failed));
+        assert_eq!(dial.desk.switchboard.used().requests, 0);
+    }
+}
+
+#[test]
+fn what_the_driver_could_not_make_out_is_answered_and_told() {
+    let mut desk = Desk::new();
+    let root = desk.root();
+    let watch = desk.watch(root, "").unwrap();
+    let constraint = Constraint { out_labels: labels("client_service=cart"), ..Constraint::default() };
+    let handle = desk.constrain(root, constraint).unwrap();
+    let (id, refusal) = (RequestId(3), Refusal::Label { keys: vec![] });
+    let event = Event::Refused { handle, id, request: "client-connect", refusal: refusal.clone() };
+    let effects = desk.event(event);
+    let answer = Effect::Answer { handle, id, body: ResponseBody::Failed(refusal.clone().into()) };
+    assert_eq!(effects[0], answer);
+    let [_, Effect::Decided { decision, watches }] = &effects[..] else { panic!("{effects:?}") };
+    assert_eq!((decision.request.as_str(), &decision.from), ("client-connect", &labels("client_service=cart")));
+    assert_eq!((&decision.failure, &watches[..]), (&Some(refusal.into()), &[watch][..]));
+    assert_eq!(desk.switchboard.used().requests, 0);
 }
 
 #[test]
