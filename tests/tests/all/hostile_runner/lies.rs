@@ -303,7 +303,6 @@ fn an_address_in_another_spelling_is_no_address() {
         let port = listener.port();
         let liar = Liar::start(&[&format!("--connect=*:{port}"), &format!("--connect=0.0.0.0/0:{port}")]).await;
         let raw = liar.broker.guest().await;
-        let raw = liar.broker.guest().await;
         liar.expect_allowed("constrain").await;
         let spellings = [
             "127.1",
@@ -360,7 +359,6 @@ fn a_name_in_another_spelling_is_no_name() {
         let folder = tempfile::tempdir().unwrap();
         let hosts = with_hosts(folder.path(), "127.0.0.1 granted.example.test\n");
         let liar = Liar::start_in(hosts, &[&format!("--connect=granted.example.test:{port},private")]).await;
-        let raw = liar.broker.guest().await;
         let raw = liar.broker.guest().await;
         liar.expect_allowed("constrain").await;
         let name = |spelling| {
@@ -455,7 +453,6 @@ fn an_address_in_disguise_of_a_name_is_nobody() {
 fn what_another_may_is_not_had_by_repeating_his_words() {
     wait::run(async {
         let liar = Liar::start(&FLAGS).await;
-        let raw = liar.broker.guest().await;
         let raw = liar.broker.guest().await;
         liar.expect_allowed("constrain").await;
         // Packets of the strongest handle, as somebody might have seen them: they carry no authority.
