@@ -3,6 +3,7 @@
 mod broker;
 mod cat;
 mod code;
+mod confine;
 mod connect;
 mod descriptors;
 mod door;
@@ -52,6 +53,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Fault> {
         Command::Cat(flags) => cat::cat(&flags),
         Command::Ls(flags) => inspect::list(&flags),
         Command::Watch(flags) => inspect::watch(&flags),
+        Command::Doctor(flags) => confine::doctor(&flags),
     }
 }
 

@@ -24,20 +24,22 @@ use wasi::{Exit, GuestLog, GuestSpec, Program, Start, Stdio, StdioConnection};
 use workers::{Handles, Serve};
 
 /// Serves until a signal.
-pub(crate) fn run(guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
+pub(crate) fn run(mut guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
     let (linkers, code, instances) = code::load_for_many(&guest, crowd.max_instances)?;
     let program = Program::new(&linkers, &code).map_err(|error| guest.cannot_run(error))?;
-    program.take_turns().map_err(Fault::ours)?;
-    let program = Arc::new(program);
-    let log = Arc::new(Log::start("log", io::stderr()).context("cannot start the log")?);
     let (slots, ids) = (Arc::new(Semaphore::new(instances as usize)), Arc::new(AtomicU64::new(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let ended = runtime.block_on(async {
         let signals = Signals::new().context("cannot wait for signals")?;
         let mut broker = Broker::start(guest.plan(), ServedAs::Connections)?;
         let handles = handles(&mut broker, &guest, workers::count(instances)).await?;
-        let (log, drain_time) = (Arc::clone(&log), crowd.drain_time);
-        workers::run(signals, broker.let_go(), handles, drain_time, move |network| {
+        let doors = broker.let_go();
+        guest.jail(&code)?;
+        program.take_turns().map_err(Fault::ours)?;
+        let program = Arc::new(program);
+        let log = Arc::new(Log::start("log", io::stderr()).context("cannot start the log")?);
+        let told = Arc::clone(&log);
+        let ended = workers::run(signals, doors, handles, crowd.drain_time, move |network| {
             Ok(Connections {
                 program: Arc::clone(&program),
                 spec: guest.spec(network, Vec::new())?,
@@ -46,10 +48,11 @@ pub(crate) fn run(guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
                 log: Arc::clone(&log),
             })
         })
-        .await
+        .await;
+        told.flush();
+        ended
     });
     runtime.shutdown_background();
-    log.flush();
     ended
 }
 
