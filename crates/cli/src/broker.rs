@@ -150,10 +150,10 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
     descriptors::allow_many();
     let socket =
         fdpass::take_stdin().context("cord broker is started by cord run, with a socket as its standard input")?;
-    let listen = |publish: &Publish| listen(publish, flags.served_as);
-    let published = flags.publish.iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     let doors = io::stdout().as_fd().try_clone_to_owned().context("cannot use standard output")?;
     confine::enter(flags.jail.jail, &jail(&flags.publish), Telling::Nothing)?;
+    let listen = |publish: &Publish| listen(publish, flags.served_as);
+    let published = flags.publish.iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
         let outside = Labels::try_from_pairs([(keys::NETWORK, keys::OUTSIDE)])?;
@@ -230,9 +230,18 @@ fn ingresses(
 
 /// What is left to the broker: sockets, and the files of the system's resolver.
 fn jail(publish: &[Publish]) -> Plan<'static> {
-    // A UDP ingress binds its port again for each peer.
-    let is_low = |publish: &Publish| publish.transport == Transport::Udp && (1..1024).contains(&publish.outside.port());
-    Plan { user: User::Nobody, low_ports: publish.iter().any(is_low), ..Plan::new(Role::Broker) }
+    let ports = |transport| {
+        let published = publish.iter().filter(move |publish| publish.transport == transport);
+        published.map(|publish| publish.outside.port())
+    };
+    let listens_at: Vec<u16> = ports(Transport::Tcp).collect();
+    let low_ports = ports(Transport::Udp).chain(listens_at.iter().copied()).any(is_low);
+    Plan { user: User::Nobody, listens_at, low_ports, ..Plan::new(Role::Broker) }
+}
+
+/// Whether only a privileged process may bind a port, as a rule.
+pub(crate) fn is_low(port: u16) -> bool {
+    (1..1024).contains(&port)
 }
 
 fn open_doors(socket: OwnedFd) -> io::Result<tokio::net::UnixStream> {

@@ -1,5 +1,6 @@
 //! The parts alone: `cord switchboard`, `cord ingress`, `cord egress`, `cord resolver`.
 
+use crate::broker::is_low;
 use crate::confine::{self, Telling};
 use crate::door::Door;
 use crate::exit::{self, Fault};
@@ -101,11 +102,12 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
     let labels = connect::labels(&flags.labels)?;
     block_on(async {
         let handle = connect::open(&flags.socket).map_err(anyhow_of)?;
-        let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
-        let door = Door::open(flags.address, transport)?;
-        let low_ports = flags.udp && flags.address.port() < 1024;
-        let plan = Plan { user: User::Nobody, low_ports, ..Plan::new(Role::Ingress) };
+        let port = flags.address.port();
+        let (transport, listens_at) =
+            if flags.udp { (Transport::Udp, Vec::new()) } else { (Transport::Tcp, vec![port]) };
+        let plan = Plan { user: User::Nobody, listens_at, low_ports: is_low(port), ..Plan::new(Role::Ingress) };
         confine::enter(flags.jail.jail, &plan, Telling::Aloud).map_err(anyhow_of)?;
+        let door = Door::open(flags.address, transport)?;
         print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
         let (stop, stopping) = watch::channel(false);
         let mut running = std::pin::pin!(door.run(handle, labels, stopping));

@@ -177,11 +177,12 @@ const WRITING: &[Row] = &[
 /// Passing descriptors on: switchboard and edges.
 const HANDING_OVER: &[Row] = &[(libc::SYS_sendmsg, &[]), (libc::SYS_accept4, &[])];
 
-/// Sockets of the edges: dialling (egress), a socket for each peer of a UDP port (ingress), and the system's resolver.
+/// Sockets of the edges: listening, and one for each peer of a UDP port (ingress), dialling (egress), asking (resolver).
 const SOCKETS: &[Row] = &[
     (libc::SYS_socket, &[Is(0, libc::AF_INET as u64)]),
     (libc::SYS_socket, &[Is(0, libc::AF_INET6 as u64)]),
     (libc::SYS_bind, &[]),
+    (libc::SYS_listen, &[]),
     (libc::SYS_connect, &[]),
     (libc::SYS_setsockopt, &[]),
     (libc::SYS_sendto, &[]),

@@ -5,8 +5,8 @@
 
 use crate::{Access, Plan, Role, only_thread};
 use landlock::{
-    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, PathBeneath, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access as _, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, LandlockStatus, NetPort, PathBeneath,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use std::fs::File;
 use std::io;
@@ -61,6 +61,9 @@ pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<Landlock> {
         for rule in resolver.into_iter().map(read) {
             created = created.add_rule(rule)?;
         }
+        for port in &plan.listens_at {
+            created = created.add_rule(NetPort::new(*port, AccessNet::BindTcp))?;
+        }
         created.restrict_self()
     };
     let status = restrict().map_err(|error: landlock::RulesetError| io::Error::other(error))?;
@@ -75,7 +78,7 @@ pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<Landlock> {
 fn tcp(role: Role) -> BitFlags<AccessNet> {
     match role {
         Role::Runner | Role::Switchboard | Role::Ingress => AccessNet::from_all(REQUIRED),
-        // Its sockets for publishing are bound before, and dialling binds none.
+        // Dialling binds no port.
         Role::Broker | Role::Egress => AccessNet::BindTcp.into(),
     }
 }

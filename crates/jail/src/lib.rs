@@ -74,7 +74,9 @@ pub struct Plan<'a> {
     pub places: Vec<Place<'a>>,
     /// Whom it becomes.
     pub user: User,
-    /// Whether it goes on binding ports below 1024, if it can at all.
+    /// The TCP ports that it will listen at; 0 is one that the system picks.
+    pub listens_at: Vec<u16>,
+    /// Whether it binds ports below 1024, if it can at all.
     pub low_ports: bool,
     /// The layers to put on. All, but in tests of what each of them does.
     pub layers: Layers,
@@ -84,7 +86,14 @@ impl Plan<'_> {
     /// All layers, no place, the same user without any capability.
     #[must_use]
     pub fn new(role: Role) -> Self {
-        Plan { role, places: Vec::new(), user: User::Same, low_ports: false, layers: Layers::ALL }
+        Plan {
+            role,
+            places: Vec::new(),
+            user: User::Same,
+            listens_at: Vec::new(),
+            low_ports: false,
+            layers: Layers::ALL,
+        }
     }
 }
 

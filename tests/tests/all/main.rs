@@ -8,6 +8,7 @@
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
+//! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
@@ -52,6 +53,7 @@ mod crowd;
 mod fetch;
 mod flower;
 mod hostile_wire;
+mod jail;
 mod limits;
 mod load;
 mod lookups;
