@@ -235,6 +235,7 @@ fn lists(plan: &Plan<'_>) -> Vec<&'static [Row]> {
                 lists.push(WRITING);
             }
         }
+        Role::Compiler => {}
         Role::Broker | Role::Egress => lists.extend([HANDING_OVER, SOCKETS, RESOLVER, FILES, FILES_HERE]),
         Role::Ingress => lists.extend([HANDING_OVER, SOCKETS]),
         Role::Switchboard => lists.extend([HANDING_OVER, REMOVING]),
@@ -244,6 +245,16 @@ fn lists(plan: &Plan<'_>) -> Vec<&'static [Row]> {
 
 pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<()> {
     only_thread()?;
+    let rules = rules(plan)?;
+    // The list comes last: it refuses the making of further filters, too.
+    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
+    apply(&program(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), SeccompAction::Allow, unknown)?)?;
+    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    apply(&program(rules, refused, SeccompAction::Allow)?)
+}
+
+/// What is allowed, call by call. An empty list of rules allows the call whatever its arguments.
+fn rules(plan: &Plan<'_>) -> io::Result<BTreeMap<i64, Vec<SeccompRule>>> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
     let mut whole: Vec<i64> = Vec::new();
     for (call, only) in lists(plan).into_iter().flatten() {
@@ -254,18 +265,13 @@ pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<()> {
             rows.push(rule(only)?);
         }
     }
-    // Without rules a call is allowed whatever its arguments.
     for call in whole {
         rules.insert(call, Vec::new());
     }
     // abort(3) and panics raise a signal in this process, whose number is known by now.
     let own = [Is(0, u64::from(std::process::id()))];
     rules.insert(libc::SYS_tgkill, vec![rule(&own)?]);
-    // The list comes last: it refuses the making of further filters, too.
-    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    apply(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), SeccompAction::Allow, unknown)?;
-    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    apply(rules, refused, SeccompAction::Allow)
+    Ok(rules)
 }
 
 fn rule(only: &[Only]) -> io::Result<SeccompRule> {
@@ -281,9 +287,118 @@ fn rule(only: &[Only]) -> io::Result<SeccompRule> {
     SeccompRule::new(conditions).map_err(io::Error::other)
 }
 
-fn apply(rules: BTreeMap<i64, Vec<SeccompRule>>, others: SeccompAction, these: SeccompAction) -> io::Result<()> {
+fn program(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    others: SeccompAction,
+    these: SeccompAction,
+) -> io::Result<BpfProgram> {
     let here = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
     let filter = SeccompFilter::new(rules, others, these, here).map_err(io::Error::other)?;
-    let program = BpfProgram::try_from(filter).map_err(io::Error::other)?;
-    seccompiler::apply_filter(&program).map_err(io::Error::other)
+    BpfProgram::try_from(filter).map_err(io::Error::other)
+}
+
+fn apply(program: &BpfProgram) -> io::Result<()> {
+    seccompiler::apply_filter(program).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Place;
+    use std::fs::File;
+    use std::os::fd::AsFd;
+
+    const ROLES: [Role; 6] =
+        [Role::Runner, Role::Broker, Role::Ingress, Role::Egress, Role::Compiler, Role::Switchboard];
+
+    fn is_allowed(plan: &Plan<'_>, call: c_long) -> bool {
+        rules(plan).unwrap().contains_key(&call)
+    }
+
+    #[test]
+    fn every_list_is_a_program_that_the_kernel_takes() {
+        // BPF_MAXINSNS of linux/bpf_common.h.
+        const MOST_INSTRUCTIONS: usize = 4096;
+        for role in ROLES {
+            let refused = SeccompAction::Errno(1);
+            let program = program(rules(&Plan::new(role)).unwrap(), refused, SeccompAction::Allow).unwrap();
+            assert!(program.len() < MOST_INSTRUCTIONS, "{role:?}: {}", program.len());
+        }
+    }
+
+    #[test]
+    fn nobody_has_the_calls_by_which_others_are_reached() {
+        let never = [
+            libc::SYS_execve,
+            libc::SYS_execveat,
+            libc::SYS_ptrace,
+            libc::SYS_process_vm_readv,
+            libc::SYS_process_vm_writev,
+            libc::SYS_kill,
+            libc::SYS_pidfd_send_signal,
+            libc::SYS_pidfd_getfd,
+            libc::SYS_io_uring_setup,
+            libc::SYS_userfaultfd,
+            libc::SYS_bpf,
+            libc::SYS_keyctl,
+            libc::SYS_mount,
+            libc::SYS_unshare,
+            libc::SYS_setns,
+            libc::SYS_pivot_root,
+            libc::SYS_chroot,
+            libc::SYS_seccomp,
+            libc::SYS_init_module,
+            libc::SYS_perf_event_open,
+            libc::SYS_capset,
+            libc::SYS_setuid,
+            libc::SYS_fchmod,
+            libc::SYS_fchmodat,
+            libc::SYS_fchownat,
+            libc::SYS_mknodat,
+        ];
+        for role in ROLES {
+            for call in never {
+                assert!(!is_allowed(&Plan::new(role), call), "{role:?} {call}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_runner_can_neither_reach_another_peer_nor_give_a_descriptor_away() {
+        let calls = [
+            libc::SYS_sendmsg,
+            libc::SYS_sendmmsg,
+            libc::SYS_socket,
+            libc::SYS_connect,
+            libc::SYS_bind,
+            libc::SYS_listen,
+            libc::SYS_accept4,
+        ];
+        let unconditional = |call| rules(&Plan::new(Role::Runner)).unwrap().get(&call).is_none_or(Vec::is_empty);
+        for call in calls {
+            assert!(!is_allowed(&Plan::new(Role::Runner), call), "{call}");
+        }
+        for call in [libc::SYS_sendto, libc::SYS_setsockopt, libc::SYS_mmap, libc::SYS_mprotect, libc::SYS_clone] {
+            assert!(!unconditional(call), "{call}");
+        }
+    }
+
+    #[test]
+    fn files_are_opened_where_there_are_volumes_and_written_where_one_is_writable() {
+        let folder = File::open("/").unwrap();
+        let with = |access| {
+            let places = vec![Place { folder: folder.as_fd(), access }];
+            Plan { places, ..Plan::new(Role::Runner) }
+        };
+        for (plan, opens, writes) in [
+            (Plan::new(Role::Runner), false, false),
+            (with(Access::Read), true, false),
+            (with(Access::Write), true, true),
+        ] {
+            assert_eq!(is_allowed(&plan, libc::SYS_openat), opens);
+            for call in [libc::SYS_utimensat, libc::SYS_unlinkat, libc::SYS_renameat2, libc::SYS_ftruncate] {
+                assert_eq!(is_allowed(&plan, call), writes);
+            }
+        }
+    }
 }

@@ -77,7 +77,7 @@ pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<Landlock> {
 /// The TCP calls that are held back: all, but where they are what the process is for.
 fn tcp(role: Role) -> BitFlags<AccessNet> {
     match role {
-        Role::Runner | Role::Switchboard | Role::Ingress => AccessNet::from_all(REQUIRED),
+        Role::Runner | Role::Compiler | Role::Switchboard | Role::Ingress => AccessNet::from_all(REQUIRED),
         // Dialling binds no port.
         Role::Broker | Role::Egress => AccessNet::BindTcp.into(),
     }

@@ -41,6 +41,8 @@ pub enum Role {
     Ingress,
     /// Dials and resolves: sockets, and the files of the system's resolver.
     Egress,
+    /// Turns standard input into standard output: no files, no sockets.
+    Compiler,
     /// A switchboard at a path: no network, and no file but its own socket's folder.
     Switchboard,
 }
