@@ -23,7 +23,7 @@ pub(crate) fn enter(mode: JailMode, plan: &Plan<'_>, telling: Telling) -> Result
         if telling == Telling::Aloud {
             let what = match plan.role {
                 Role::Runner => "the guest is held back by WebAssembly's sandbox alone",
-                Role::Broker | Role::Ingress | Role::Egress | Role::Switchboard => "this process is not held back",
+                _ => "this process is not held back",
             };
             exit::say(format_args!("the jail is off: {what}"));
         }
@@ -64,7 +64,8 @@ fn layers(all: Layers) -> Layers {
 
 /// Puts the jail of a runner on, and shows what holds.
 pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Fault> {
-    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease");
+    let kernel = kernel.map_or("this kernel".to_owned(), |release| format!("Linux {}", release.trim()));
     let Jailed { in_force, missing, landlock } = jail::enter(&Plan::new(Role::Runner));
     let reason = |layer: Layer| missing.iter().find(|missing| missing.layer == layer).map(|missing| &missing.source);
     if flags.format == Format::Text {
@@ -93,8 +94,8 @@ pub(crate) fn doctor(flags: &DoctorFlags) -> Result<ExitCode, Fault> {
             )?;
         }
         print_line(&match missing.len() {
-            0 => format!("Linux {}: cord run --jail on works here.", kernel.trim()),
-            count => format!("Linux {}: {count} missing; cord run needs --jail best-effort here.", kernel.trim()),
+            0 => format!("{kernel}: cord run --jail on works here."),
+            count => format!("{kernel}: {count} missing; cord run needs --jail best-effort here."),
         })?;
     }
     Ok(if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

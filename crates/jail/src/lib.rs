@@ -142,7 +142,9 @@ pub fn enter(plan: &Plan<'_>) -> Jailed {
 fn only_thread() -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
     // A folder's links: itself, its name, and one for each folder in it, which are the threads.
-    match std::fs::metadata("/proc/self/task")?.nlink() {
+    let threads = std::fs::metadata("/proc/self/task")
+        .map_err(|error| io::Error::new(error.kind(), format!("cannot count threads: /proc/self/task: {error}")))?;
+    match threads.nlink() {
         3 => Ok(()),
         links => Err(io::Error::other(format!("the process has {} threads already", links.saturating_sub(2)))),
     }

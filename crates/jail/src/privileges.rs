@@ -45,7 +45,13 @@ pub(crate) fn drop_capabilities(user: User, low_ports: bool) -> io::Result<()> {
     }
     if has(Capability::CAP_SETGID) {
         // SAFETY: asked for are as many groups as the number says, which is none.
-        check(unsafe { libc::setgroups(0, std::ptr::null()) })?;
+        let left = check(unsafe { libc::setgroups(0, std::ptr::null()) });
+        // Root of a user namespace that may not change groups (user_namespaces(7), "setgroups") keeps those of the user
+        // that made it, as that user itself would.
+        let is_forbidden = left.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
+        if !is_forbidden || matches!(user, User::Is { .. }) {
+            left?;
+        }
     }
     match user {
         User::Same => {}

@@ -207,3 +207,12 @@ fn a_user_is_a_number_or_two() {
         refused.expect_complaint(125);
     }
 }
+
+#[test]
+fn root_of_a_user_namespace_is_jailed_as_well() {
+    let namespace = ["unshare", "--user", "--map-root-user"];
+    for flags in [&["run"][..], &["run", "-c", "127.0.0.1:9"]] {
+        let ran = Cord::new(flags).arguments([hello()]).wrapped(namespace).start().wait();
+        ran.expect_stdout("hello\n").expect_silent_success();
+    }
+}
