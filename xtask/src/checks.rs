@@ -36,6 +36,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
     let toolchain = setup::toolchain(environment)?;
     let guests = guests::build(workspace, &toolchain)?;
     let programs = programs::build(workspace)?;
+    let hostile = programs::build_hostile(workspace)?;
     let variables = Variables::new(&toolchain, programs, guests);
     let runner: &[&str] = match environment.find_program("cargo-nextest") {
         Some(_) => &["nextest", "run", "--no-tests=pass"],
@@ -45,6 +46,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
         let mut tests = cargo(workspace, runner);
         tests.args(packages).args(arguments);
         variables.give(&mut tests);
+        tests.env("CORD_HOSTILE_BIN", &hostile);
         show_and_run(&mut tests)?;
     }
     // A choice of tests is a choice among these, and the documentation's are not.

@@ -21,6 +21,9 @@ mod run;
 mod serve;
 mod workers;
 
+#[cfg(all(feature = "escape-harness", not(debug_assertions)))]
+compile_error!("the escape harness is for tests: no program that is shipped may hold it");
+
 use exit::Fault;
 use manifest::{Command, Typed};
 use std::io::Write;
