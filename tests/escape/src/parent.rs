@@ -23,10 +23,6 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt::new("signal-parent-by-pidfd", |scene| {
         call!(SYS_pidfd_send_signal, &pidfd(scene)?, SIGCONT, 0, 0).map(|_| signalled())
     }),
-    Attempt::new("signal-the-group", |_| {
-        // Without the jail it reaches the parent and this process, and neither minds.
-        call!(SYS_kill, 0, SIGCONT).map(|_| signalled())
-    }),
     Attempt::new("signal-0-to-process-1", |_| call!(SYS_kill, 1, 0).map(|_| signalled())),
     Attempt::new("watch-parent-by-pidfd", |scene| pidfd(scene).map(|_| "got a descriptor of it".to_string())),
     Attempt::new("ptrace-parent", trace),

@@ -174,10 +174,11 @@ fn setuid(scene: &Scene) -> Done {
         refusal => Err(refusal),
     })?;
     let status = status?;
-    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default().trim();
-    match users.split_whitespace().nth(1) {
-        Some("0") => Ok("was root".to_string()),
-        _ => Err(Refusal::no_effect(format!("was {users}"))),
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+    // The real one comes first, and the effective one next.
+    match users.split_whitespace().nth(1).unwrap_or("nobody") {
+        "0" => Ok("was root".to_string()),
+        other => Err(Refusal::no_effect(format!("was {other}"))),
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) const ATTEMPTS: &[Attempt] = &[
     Attempt::new("rename-ro-to-rw", |scene| rename(&scene.ro("taken"), &scene.rw("renamed-from-ro"))),
     Attempt::new("link-ro-to-rw-and-write", link_and_write),
     Attempt::new("make-a-device-in-rw", |scene| mknod(&scene.rw("null"), S_IFCHR | 0o666, libc::makedev(1, 3))),
+    Attempt::new("leave-a-device-by-renaming-in-rw", |scene| {
+        // What overlay file systems take for "removed": a device of no number.
+        let (from, to) = (scene.rw("exchange"), scene.rw("exchanged"));
+        call!(SYS_renameat2, AT_FDCWD, &from, AT_FDCWD, &to, libc::RENAME_WHITEOUT).map(|_| made())
+    }),
     Attempt::new("chmod-setuid-in-rw", |scene| chmod(&scene.rw("mode"), 0o4755)),
     Attempt::new("create-setuid-program-in-rw", setuid_program),
     // In the read-only one.

@@ -8,6 +8,7 @@
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
+//! | `escape` | what native code can do in a jailed runner, layer by layer: nothing |
 //! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
 //! | `published` | guests that listen, reached through `--publish` |
@@ -50,6 +51,7 @@ mod broker;
 mod cache;
 mod cli_flags;
 mod crowd;
+mod escape;
 mod fetch;
 mod flower;
 mod hostile_wire;
