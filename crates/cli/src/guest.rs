@@ -1,20 +1,20 @@
 //! What every way to run a guest begins with: its file, its volumes, its code, and what it is given.
 
-use crate::code;
 use crate::confine::{self, Telling};
 use crate::exit::Fault;
 use crate::hints::Hints;
+use crate::{code, descriptors};
 use anyhow::{Context, anyhow};
 use jail::{Place, Plan, Role};
 use manifest::{GuestPlan, Outside};
 use rustix::fs::{Mode, OFlags};
-use sandbox::{Code, Engine, Limits};
+use sandbox::{Code, Cores, Engine, Limits};
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use wasi::{Access, GuestSpec, ListenFd, OutgoingHttp, Volume};
+use wasi::{Access, Cpus, Descriptors, GuestSpec, HostLimits, ListenFd, OutgoingHttp, Volume};
 
 /// A guest with everything opened that its plan names.
 pub(crate) struct Guest {
@@ -23,6 +23,9 @@ pub(crate) struct Guest {
     file: Option<File>,
     volumes: Vec<Volume>,
     trust: http_client::Trust,
+    /// What all its instances share.
+    cpus: Option<Cpus>,
+    descriptors: Descriptors,
     hints: Arc<Hints>,
 }
 
@@ -37,7 +40,9 @@ impl Guest {
             let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates {shown}"))?;
             trust.add_pem(&pem).with_context(|| format!("cannot use the certificates {shown}"))?;
         }
-        Ok(Self { plan, file: Some(file), volumes, trust, hints: Arc::default() })
+        let cpus = plan.cpu_thousandths.map(|cores| Cpus::new(Cores::thousandths(cores.get())));
+        let descriptors = Descriptors::new(descriptors::for_guests());
+        Ok(Self { plan, file: Some(file), volumes, trust, cpus, descriptors, hints: Arc::default() })
     }
 
     pub(crate) fn plan(&self) -> &GuestPlan {
@@ -96,11 +101,13 @@ impl Guest {
             volumes: self.volumes.iter().map(volume).collect::<io::Result<_>>()?,
             workdir: self.plan.workdir.clone(),
             limits: Limits { memory_bytes: self.plan.memory_bytes, ..Limits::default() },
+            host_limits: HostLimits::default(),
+            cpus: self.cpus.clone(),
+            descriptors: self.descriptors.clone(),
             deadline: self.plan.timeout,
             network,
             http: Some(Arc::new(http)),
             application,
-            max_sockets: wasi::MAX_SOCKETS,
             listeners,
             report: Arc::clone(&self.hints) as Arc<dyn wasi::DenialReport>,
         })

@@ -3,7 +3,7 @@
 use crate::broker::Broker;
 use crate::exit::Fault;
 use crate::guest::{Guest, Host};
-use crate::log::Log;
+use crate::log::{GuestLines, Log};
 use crate::parts::Signals;
 use crate::per_connection::{Ends, handles};
 use crate::requests::Requests;
@@ -58,14 +58,15 @@ pub(crate) fn serve(flags: ServeFlags) -> Result<ExitCode, Fault> {
         guest.jail(&code)?;
         program.take_turns().map_err(Fault::ours)?;
         let program = Arc::new(program);
-        let log = Arc::new(Log::start("log", io::stderr()).context("cannot start the log")?);
+        let log = Log::start("log", io::stderr()).context("cannot start the log")?;
+        let lines = Arc::new(GuestLines::new(log, plan.crowd.log_rate_bytes));
         let access = Log::start("access-log", io::stdout()).context("cannot start the access log")?;
         let access = Arc::new(Records { log: access, format: plan.access_log });
-        let told = (Arc::clone(&log), Arc::clone(&access));
+        let told = (Arc::clone(&lines), Arc::clone(&access));
         let ended = workers::run(signals, doors, handles, plan.crowd.drain_time, move |network| {
             let slots = if is_fresh { Arc::clone(&slots) } else { Arc::new(Semaphore::new(share.max(1))) };
             let spec = guest.spec(network, Vec::new())?;
-            let requests = Requests::new(&program, spec, slots, plan.requests_per_instance, &log);
+            let requests = Requests::new(&program, spec, slots, plan.requests_per_instance, &lines);
             let door = FrontDoor::new(Arc::new(requests), Arc::clone(&access), tls.clone(), Limits::default());
             Ok(Web { door, connections: Arc::clone(&connections) })
         })

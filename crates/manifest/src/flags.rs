@@ -118,6 +118,9 @@ pub struct GuestFlags {
     /// The guest's memory may grow to SIZE: 64m, 1g (units b, k, m, g: powers of 1024)
     #[arg(short, long, value_name = "SIZE", value_parser = quantity::parse_bytes)]
     pub memory: Option<u64>,
+    /// All instances of the guest together compute on at most N cores: 0.5, 2 (without it: on as many as there are)
+    #[arg(long, value_name = "N", value_parser = quantity::parse_cores)]
+    pub cpus: Option<NonZeroU32>,
     /// Run the guest as user UID of this machine, with no group but GID (or of the same number); needs root
     #[arg(short, long, value_name = "UID[:GID]")]
     pub user: Option<User>,
@@ -178,6 +181,10 @@ pub struct CrowdFlags {
     /// After SIGTERM, what is under way gets DURATION to finish
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "10s")]
     pub drain_time: Duration,
+    /// Of what the instances print on the log, SIZE a second is kept, and four times that at once; the rest is dropped and
+    /// counted. 0: everything is kept [default: 1m]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::parse_rate)]
+    pub log_rate: Option<u64>,
 }
 
 /// `cord serve`.

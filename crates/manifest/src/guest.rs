@@ -6,6 +6,7 @@ use crate::publish::Publish;
 use crate::service;
 use capability::{Grant, LabelError, MAX_GRANTS_PER_LAYER, Rights};
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -95,6 +96,8 @@ pub struct GuestPlan {
     pub workdir: Option<String>,
     /// What its memory may grow to, in bytes.
     pub memory_bytes: Option<u64>,
+    /// On how many cores all its instances together compute, in thousandths. None: as many as there are.
+    pub cpu_thousandths: Option<NonZeroU32>,
     /// As whom it is run.
     pub user: Option<User>,
     /// How the process around it is held back.
@@ -147,6 +150,7 @@ impl GuestPlan {
             volumes: flags.volumes,
             workdir: flags.workdir,
             memory_bytes: flags.memory,
+            cpu_thousandths: flags.cpus,
             user: flags.user,
             jail: flags.jail.jail,
             timeout,
