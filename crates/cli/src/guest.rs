@@ -138,6 +138,9 @@ fn open_volumes(plan: &GuestPlan) -> Result<Vec<Volume>, Fault> {
             .map_err(io::Error::from)
             .with_context(|| format!("cannot open the volume {}", volume.host.display()))?;
         let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        if access == Access::ReadWrite {
+            code::check_volume(&volume.host)?;
+        }
         Ok(Volume { dir, guest_path: volume.guest.clone(), access })
     };
     plan.volumes.iter().map(open).collect::<anyhow::Result<_>>().map_err(Fault::Ours)

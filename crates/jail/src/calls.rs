@@ -40,6 +40,16 @@ const EXEC: u64 = libc::PROT_EXEC as u64;
 const THREAD: u64 =
     (libc::CLONE_VM | libc::CLONE_FS | libc::CLONE_FILES | libc::CLONE_SIGHAND | libc::CLONE_THREAD) as u64;
 
+/// A namespace of its own, or another's tracer: no thread of ours asks for them.
+const NOT_OF_A_THREAD: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_PTRACE) as u64;
+
 /// Memory, threads, time and the end: what a Rust program with an event loop needs, whatever it does.
 const EVERYBODY: &[Row] = &[
     (libc::SYS_mmap, &[Bits(2, EXEC, 0)]),
@@ -49,7 +59,7 @@ const EVERYBODY: &[Row] = &[
     (libc::SYS_madvise, &[]),
     (libc::SYS_brk, &[]),
     (libc::SYS_futex, &[]),
-    (libc::SYS_clone, &[Bits(0, THREAD, THREAD)]),
+    (libc::SYS_clone, &[Bits(0, THREAD | NOT_OF_A_THREAD, THREAD)]),
     // Answered with ENOSYS by a filter of its own, because its flags lie in memory; the C library then uses clone.
     (libc::SYS_clone3, &[]),
     (libc::SYS_set_robust_list, &[]),
@@ -168,7 +178,8 @@ const WRITING: &[Row] = &[
     (libc::SYS_mkdirat, &[]),
     (libc::SYS_unlinkat, &[]),
     (libc::SYS_renameat, &[]),
-    (libc::SYS_renameat2, &[]),
+    // Never leaving a whiteout behind: it is a device, and neither Landlock nor the kernel asks whether it may be made.
+    (libc::SYS_renameat2, &[Bits(4, libc::RENAME_WHITEOUT as u64, 0)]),
     (libc::SYS_linkat, &[]),
     (libc::SYS_symlinkat, &[]),
     (libc::SYS_utimensat, &[]),

@@ -216,3 +216,23 @@ fn root_of_a_user_namespace_is_jailed_as_well() {
         ran.expect_stdout("hello\n").expect_silent_success();
     }
 }
+
+#[test]
+fn the_compile_cache_is_no_volume_that_a_guest_may_write() {
+    let home = tempfile::tempdir().unwrap();
+    let cache = home.path().join("cache");
+    let outer = home.path().display();
+    for inside in ["", "/cache", "/cache/cordboard/code"] {
+        fs::create_dir_all(cache.join("cordboard/code")).unwrap();
+        let volume = format!("{outer}{inside}:/home");
+        let refused = Cord::new(["run", "-v", &volume, &hello()]).cache(&cache).start().wait();
+        let line = refused.expect_complaint(125);
+        assert!(line.contains("holds the compile cache") && line.contains("add :ro"), "{line}");
+        let read_only = format!("{volume}:ro");
+        Cord::new(["run", "-v", &read_only, &hello()]).cache(&cache).start().wait().expect_stdout("hello\n");
+    }
+    let beside = home.path().join("data");
+    fs::create_dir(&beside).unwrap();
+    let volume = format!("{}:/data", beside.display());
+    Cord::new(["run", "-v", &volume, &hello()]).cache(&cache).start().wait().expect_stdout("hello\n");
+}
