@@ -55,6 +55,11 @@ impl Workspace {
     pub(crate) fn guests_manifest(&self) -> PathBuf {
         self.root.join("guests/Cargo.toml")
     }
+
+    /// The manifest of the fuzz targets, likewise.
+    pub(crate) fn fuzz_manifest(&self) -> PathBuf {
+        self.root.join("fuzz/Cargo.toml")
+    }
 }
 
 /// Path dependencies on other members. A path is what tells our `wasi` from the registry's. What lies in the folder of the
