@@ -97,7 +97,7 @@ impl Unix {
 
     fn of(bytes: &[u8]) -> Self {
         let mut address = libc::sockaddr_un { sun_family: family(AF_UNIX), sun_path: [0; 108] };
-        address.sun_path.iter_mut().zip(bytes).for_each(|(to, from)| *to = from.cast_signed());
+        address.sun_path.iter_mut().zip(bytes).for_each(|(to, from)| *to = libc::c_char::from_ne_bytes([*from]));
         Self { address, length: size_of::<libc::sa_family_t>() + bytes.len() }
     }
 

@@ -18,6 +18,7 @@ const LEAST: usize = 150;
 const LEAST_REAL: usize = 100;
 
 /// Those that this machine lets the tests play.
+#[expect(clippy::print_stderr, reason = "what is not checked must not go unnoticed")]
 fn attackers(all: &[Attacker]) -> Vec<Attacker> {
     if geteuid().is_root() {
         return all.to_vec();
