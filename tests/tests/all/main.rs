@@ -9,6 +9,7 @@
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
 //! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
+//! | `volumes` | ways out of a volume and into a read-only one, by calls on files |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
@@ -75,3 +76,4 @@ mod serve_load;
 mod serve_streams;
 mod sockets;
 mod switchboard_parts;
+mod volumes;
