@@ -39,6 +39,8 @@ const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
     ("echo.c", "wasm32-wasip2", "echo-c.wasm"),
     ("echo-inetd.c", "wasm32-wasip1", "echo-inetd-c-p1.wasm"),
+    ("files.c", "wasm32-wasip1", "files-c-p1.wasm"),
+    ("files.c", "wasm32-wasip2", "files-c.wasm"),
     ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm"),
     ("listen-fds.c", "wasm32-wasip1", "listen-fds-c-p1.wasm"),
 ];

@@ -10,6 +10,7 @@
 //! | `load` | ten thousand connections into one guest, and what is left of them |
 //! | `escape` | what native code can do in a jailed runner, layer by layer: nothing |
 //! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
+//! | `volumes` | ways out of a volume and into a read-only one, by calls on files |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
@@ -77,3 +78,4 @@ mod serve_load;
 mod serve_streams;
 mod sockets;
 mod switchboard_parts;
+mod volumes;
