@@ -172,7 +172,7 @@ impl GuestLines {
 /// A line about a guest, with words of the guest in it, made fit for a log.
 pub(crate) fn about_guest(line: &str) -> String {
     match line.char_indices().nth(MAX_TOLD_CHARACTERS) {
-        Some((end, _)) => readable(line[..end].as_bytes()) + "...",
+        Some((end, _)) => readable(&line.as_bytes()[..end]) + "...",
         None => readable(line.as_bytes()),
     }
 }
