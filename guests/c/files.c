@@ -6,8 +6,8 @@
  * `@read-at FOLDER PATH` and the other `-at` calls go past the path rules of the C library, to those of the host:
  * it takes PATH as it is, and looks it up from FOLDER. `@read-nul PATH` puts a byte of zero and more behind PATH in
  * the first volume, which no C string can hold.
- * `@reads COUNT PATH`, `@writes COUNT PATH`, `@makes COUNT PATH` do so over and over, and tell which answers came: sorted
- * by nothing, each once. */
+ * `@reads COUNT PATH`, `@writes COUNT PATH`, `@makes COUNT PATH` do so over and over, and tell which answers came, each
+ * once. */
 
 #include <dirent.h>
 #include <errno.h>

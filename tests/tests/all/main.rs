@@ -5,6 +5,7 @@
 //! | `banner` | the program that started it all, in Rust, C and Python, against a real sshd |
 //! | `refusals` | what is not granted: the hint, the guest's exit code, and that nothing goes out |
 //! | `names` | connecting by name, and where a name may not lead |
+//! | `rebinding` | names whose addresses change between two questions |
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
@@ -71,6 +72,7 @@ mod preview1;
 mod preview1_open;
 mod published;
 mod published_udp;
+mod rebinding;
 mod refusals;
 mod serve;
 mod serve_broken;
