@@ -6,7 +6,7 @@ use crate::programs::{self, Programs};
 use crate::setup::{self, Toolchain};
 use crate::steps::now;
 use crate::workspace::Workspace;
-use crate::{guests, tidy};
+use crate::{fuzz, guests, tidy};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -63,7 +63,7 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
     let started = now();
     show_and_run(&mut cargo(workspace, &["fmt", "--all", "--check"]))?;
     // Workspaces of their own, which the first does not see.
-    for manifest in [workspace.guests_manifest(), workspace.root.join("fuzz/Cargo.toml")] {
+    for manifest in [workspace.guests_manifest(), workspace.fuzz_manifest()] {
         if manifest.exists() {
             show_and_run(cargo(workspace, &["fmt", "--all", "--check", "--manifest-path"]).arg(manifest))?;
         }
@@ -76,6 +76,7 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
         show_and_run(doc.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     test(workspace, environment, &[])?;
+    fuzz::targets(workspace, environment, fuzz::AMONG_CHECKS, &[])?;
     eprintln!("all checks passed in {} s", started.elapsed().as_secs());
     Ok(())
 }
