@@ -18,7 +18,7 @@ use std::time::Duration;
 /// How long each target runs unless somebody says otherwise.
 const USUAL: Duration = Duration::from_secs(30);
 /// How long each runs among the other checks, where it proves that the seeds pass and that nothing is found at once.
-pub(crate) const AMONG_CHECKS: Duration = Duration::from_secs(20);
+pub(crate) const AMONG_CHECKS: Duration = Duration::from_secs(10);
 
 /// An input that takes longer is a finding.
 const INPUT_SECONDS: u32 = 20;
