@@ -134,6 +134,26 @@ impl Service {
         })
     }
 
+    /// Runs `round` and waits until no more descriptors are open than before it. A service opens some only when it is
+    /// first used, and some in a worker that has not begun yet when the first client is served; so a round may leave
+    /// more, but not three one after the other.
+    pub fn must_leave_nothing_behind(&self, mut round: impl FnMut()) {
+        let mut before = self.descriptors();
+        for _ in 0..2 {
+            round();
+            if wait::briefly(|| self.is_back_at(&before)) {
+                return;
+            }
+            before = self.descriptors();
+        }
+        round();
+        let _ = self.wait_for_descriptors(before);
+    }
+
+    fn is_back_at(&self, most: &Descriptors) -> bool {
+        self.descriptors().iter().zip(most).all(|(now, most)| now <= most)
+    }
+
     /// Asks it to end, and waits for that. Standard error is told without the lines that tell the addresses.
     #[must_use]
     pub fn stop(self) -> Outcome {
