@@ -9,6 +9,7 @@
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
+//! | `hostile_guests` | guests that take from their host whatever they can get: what they are told, what it costs, and that others go on |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
 //! | `lookups` | what a lookup answers, and how it fails |
@@ -51,6 +52,7 @@ mod cli_flags;
 mod crowd;
 mod fetch;
 mod flower;
+mod hostile_guests;
 mod hostile_wire;
 mod limits;
 mod load;
