@@ -128,7 +128,8 @@ fn requests(authority: &str) -> String {
             Ok(answer) => answer,
             Err(code) => return format!("{} requests, then {code:?}", waiting.len()),
         };
-        // What is refused is refused at once.
+        // What is refused is refused as soon as its host has had a turn.
+        subscribe_duration(100_000).block();
         let pollable = answer.subscribe();
         if pollable.ready()
             && let Some(Ok(Err(code))) = answer.get()
