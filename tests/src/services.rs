@@ -32,6 +32,12 @@ impl Service {
         Self::start(cord, publish.len())
     }
 
+    /// A command line for one place, but for the guest.
+    #[must_use]
+    pub fn of(cord: Cord, guest: &str) -> Self {
+        Self::start(cord.arguments([programs::guest(guest)]), 1)
+    }
+
     /// `cord serve` at a port that is picked.
     #[must_use]
     pub fn http(flags: &[&str], guest: &str, arguments: &[&str]) -> Self {

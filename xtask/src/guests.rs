@@ -24,6 +24,7 @@ const PREVIEW1: &[(&str, &[&str])] = &[
 const WASI_0_3: &[&str] = &[
     "echo-inetd",
     "fetch",
+    "hostile",
     "http-hello",
     "http-site",
     "lookup",
@@ -46,7 +47,7 @@ const C_PROGRAMS: &[(&str, &str, &str)] = &[
 ];
 /// The packages of programs that make preview 1's calls by themselves, and the programs.
 const PREVIEW1_PACKAGES: &[(&str, &[&str])] =
-    &[("p1-guests", &["p1-sockets", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
+    &[("p1-guests", &["p1-sockets", "p1-hostile", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
 /// The Go programs, all for preview 1.
 const GO_PROGRAMS: &[&str] = &["dial", "listen"];
 /// The Python programs, made of `NAME_app.py`, and the world each is for.

@@ -13,6 +13,7 @@
 //! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
 //! | `volumes` | ways out of a volume and into a read-only one, by calls on files |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
+//! | `hostile_guests` | guests that take from their host whatever they can get: what they are told, what it costs, and that others go on |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
 //! | `lookups` | what a lookup answers, and how it fails |
@@ -56,6 +57,7 @@ mod crowd;
 mod escape;
 mod fetch;
 mod flower;
+mod hostile_guests;
 mod hostile_wire;
 mod jail;
 mod limits;
