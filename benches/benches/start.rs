@@ -31,6 +31,10 @@ fn start(criterion: &mut Criterion) {
     group.bench_function("cord run hello.wasm", |bench| {
         bench.iter(|| succeed(Command::new(&cord).arg("run").arg(&hello)));
     });
+    group.bench_function("cord run --jail off hello.wasm", |bench| {
+        let quiet = || Command::new(&cord);
+        bench.iter(|| succeed(quiet().args(["run", "--jail", "off"]).arg(&hello).stderr(Stdio::null())));
+    });
     group.bench_function("cord run -c 127.0.0.1:22 hello.wasm", |bench| {
         bench.iter(|| succeed(Command::new(&cord).args(["run", "-c", "127.0.0.1:22"]).arg(&hello)));
     });

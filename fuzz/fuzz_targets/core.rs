@@ -4,6 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 
+#[expect(dead_code, reason = "the core's tests add up what happened in many plays")]
 #[path = "../../crates/switchboard-core/tests/core/harness.rs"]
 mod harness;
 

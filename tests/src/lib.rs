@@ -13,6 +13,7 @@
 
 pub mod board;
 pub mod cord;
+pub mod escape;
 pub mod http;
 pub mod namespace;
 pub mod process;

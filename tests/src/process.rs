@@ -10,6 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// So much of standard output is shown when a test fails.
 const MOST_SHOWN: usize = 4096;
@@ -252,6 +253,25 @@ pub fn written_bytes(pid: u32) -> u64 {
     let line = table.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
     let kibibytes = line.unwrap_or_else(|| panic!("no Private_Dirty in {table}")).trim().trim_end_matches(" kB");
     kibibytes.parse::<u64>().unwrap() * 1024
+}
+
+/// The most memory that a process has ever had at once, in bytes: its own and what it shares with others.
+#[must_use]
+pub fn peak_bytes(pid: u32) -> u64 {
+    // Not a map of its memory, which a process may keep to itself.
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kibibytes = line.unwrap_or_else(|| panic!("no VmHWM in {status}")).trim().trim_end_matches(" kB");
+    kibibytes.parse::<u64>().unwrap() * 1024
+}
+
+/// What a process has computed, in all its threads and in the kernel.
+#[must_use]
+pub fn computed(pid: u32) -> Duration {
+    let fields = stat(pid).unwrap_or_else(|| panic!("process {pid} is gone"));
+    // The fields 14 and 15 of proc(5), which counts the two that are missing here.
+    let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second())
 }
 
 /// The children of a process: number and command line, words joined by spaces.

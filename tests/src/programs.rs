@@ -16,6 +16,19 @@ pub fn compiler() -> PathBuf {
     present(cord().with_file_name("cord-compile"))
 }
 
+/// The program `cord-hostile`: `cord` with the escape harness, which only tests build.
+#[must_use]
+pub fn hostile() -> PathBuf {
+    existing("CORD_HOSTILE_BIN", || cord().with_file_name("cord-hostile"))
+}
+
+/// Whether a program's file holds this text.
+#[must_use]
+pub fn holds(program: &Path, text: &[u8]) -> bool {
+    let bytes = fs::read(program).unwrap();
+    bytes.windows(text.len()).any(|window| window == text)
+}
+
 /// The guest of this name, `hello.wasm` for example.
 #[must_use]
 pub fn guest(name: &str) -> PathBuf {
@@ -54,6 +67,12 @@ pub fn long_tests() -> bool {
 #[must_use]
 pub fn shared_cache() -> PathBuf {
     guests().with_file_name("test-cache")
+}
+
+/// Where a table lies that a test has made for people to read.
+#[must_use]
+pub fn table(name: &str) -> PathBuf {
+    guests().with_file_name(name)
 }
 
 /// Has a large guest compiled into the shared cache once, where otherwise several tests would do so at the same time.

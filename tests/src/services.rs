@@ -32,6 +32,12 @@ impl Service {
         Self::start(cord, publish.len())
     }
 
+    /// A command line for one place, but for the guest.
+    #[must_use]
+    pub fn of(cord: Cord, guest: &str) -> Self {
+        Self::start(cord.arguments([programs::guest(guest)]), 1)
+    }
+
     /// `cord serve` at a port that is picked.
     #[must_use]
     pub fn http(flags: &[&str], guest: &str, arguments: &[&str]) -> Self {
@@ -132,6 +138,26 @@ impl Service {
             let now = processes.map(descriptors);
             now.iter().zip(&most).all(|(now, most)| now <= most).then_some(now)
         })
+    }
+
+    /// Runs `round` and waits until no more descriptors are open than before it. A service opens some only when it is
+    /// first used, and some in a worker that has not begun yet when the first client is served; so a round may leave
+    /// more, but not three one after the other.
+    pub fn must_leave_nothing_behind(&self, mut round: impl FnMut()) {
+        let mut before = self.descriptors();
+        for _ in 0..2 {
+            round();
+            if wait::briefly(|| self.is_back_at(&before)) {
+                return;
+            }
+            before = self.descriptors();
+        }
+        round();
+        let _ = self.wait_for_descriptors(before);
+    }
+
+    fn is_back_at(&self, most: &Descriptors) -> bool {
+        self.descriptors().iter().zip(most).all(|(now, most)| now <= most)
     }
 
     /// Asks it to end, and waits for that. Standard error is told without the lines that tell the addresses.

@@ -25,6 +25,18 @@ pub fn until(what: impl Debug, mut holds: impl FnMut() -> bool) {
     for_some(what, || holds().then_some(()));
 }
 
+/// Waits a few seconds until `holds`, and tells whether it came to that.
+pub fn briefly(mut holds: impl FnMut() -> bool) -> bool {
+    let started = now();
+    while started.elapsed() < PATIENCE / 20 {
+        if holds() {
+            return true;
+        }
+        sleep(POLL);
+    }
+    false
+}
+
 /// Waits until `look` finds `want`, and says what it found last if it never does.
 pub fn for_equal<T: PartialEq + Debug>(what: &str, want: &T, mut look: impl FnMut() -> T) {
     let started = now();

@@ -6,7 +6,7 @@ use crate::programs::{self, Programs};
 use crate::setup::{self, Toolchain};
 use crate::steps::now;
 use crate::workspace::Workspace;
-use crate::{guests, tidy};
+use crate::{fuzz, guests, tidy};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -36,6 +36,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
     let toolchain = setup::toolchain(environment)?;
     let guests = guests::build(workspace, &toolchain)?;
     let programs = programs::build(workspace)?;
+    let hostile = programs::build_hostile(workspace)?;
     let variables = Variables::new(&toolchain, programs, guests);
     let runner: &[&str] = match environment.find_program("cargo-nextest") {
         Some(_) => &["nextest", "run", "--no-tests=pass"],
@@ -45,6 +46,7 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
         let mut tests = cargo(workspace, runner);
         tests.args(packages).args(arguments);
         variables.give(&mut tests);
+        tests.env("CORD_HOSTILE_BIN", &hostile);
         show_and_run(&mut tests)?;
     }
     // A choice of tests is a choice among these, and the documentation's are not.
@@ -61,7 +63,7 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
     let started = now();
     show_and_run(&mut cargo(workspace, &["fmt", "--all", "--check"]))?;
     // Workspaces of their own, which the first does not see.
-    for manifest in [workspace.guests_manifest(), workspace.root.join("fuzz/Cargo.toml")] {
+    for manifest in [workspace.guests_manifest(), workspace.fuzz_manifest()] {
         if manifest.exists() {
             show_and_run(cargo(workspace, &["fmt", "--all", "--check", "--manifest-path"]).arg(manifest))?;
         }
@@ -74,6 +76,7 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
         show_and_run(doc.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     test(workspace, environment, &[])?;
+    fuzz::targets(workspace, environment, fuzz::AMONG_CHECKS, &[])?;
     eprintln!("all checks passed in {} s", started.elapsed().as_secs());
     Ok(())
 }

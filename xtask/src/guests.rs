@@ -24,6 +24,7 @@ const PREVIEW1: &[(&str, &[&str])] = &[
 const WASI_0_3: &[&str] = &[
     "echo-inetd",
     "fetch",
+    "hostile",
     "http-hello",
     "http-site",
     "lookup",
@@ -39,12 +40,14 @@ const C_PROGRAMS: &[(&str, &str, &str)] = &[
     ("banner.c", "wasm32-wasip2", "banner-c.wasm"),
     ("echo.c", "wasm32-wasip2", "echo-c.wasm"),
     ("echo-inetd.c", "wasm32-wasip1", "echo-inetd-c-p1.wasm"),
+    ("files.c", "wasm32-wasip1", "files-c-p1.wasm"),
+    ("files.c", "wasm32-wasip2", "files-c.wasm"),
     ("hello.c", "wasm32-wasip1", "hello-c-p1.wasm"),
     ("listen-fds.c", "wasm32-wasip1", "listen-fds-c-p1.wasm"),
 ];
 /// The packages of programs that make preview 1's calls by themselves, and the programs.
 const PREVIEW1_PACKAGES: &[(&str, &[&str])] =
-    &[("p1-guests", &["p1-sockets", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
+    &[("p1-guests", &["p1-sockets", "p1-hostile", "listen-std"]), ("wasmedge-guests", &["wasmedge", "wasmedge-old"])];
 /// The Go programs, all for preview 1.
 const GO_PROGRAMS: &[&str] = &["dial", "listen"];
 /// The Python programs, made of `NAME_app.py`, and the world each is for.

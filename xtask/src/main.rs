@@ -9,6 +9,7 @@ mod bench;
 mod checks;
 mod demo;
 mod environment;
+mod fuzz;
 mod guests;
 mod process;
 mod programs;
@@ -28,9 +29,12 @@ cargo xtask COMMAND [ARGS]...
 
     demo          the first run: an unmodified program reads the banner of a real sshd, with a grant and without
     test [ARGS]   all tests; ARGS go to the test runner (cargo nextest, else cargo test)
-    ci            what the build server runs: format, clippy, docs, tidy, tests; warnings are errors
+    ci            what the build server runs: format, clippy, docs, tidy, tests, fuzzing; warnings are errors
     bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
-    tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table
+    fuzz [SECONDS] [TARGET]...
+                  each fuzz target, or those named, for 30 seconds or as many as said; needs a C++ compiler
+    tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table,
+                  licences
     build         the programs `cord` and `cord-compile`, and the guest programs
     guests        the guest programs alone, into target/guests
     setup         the guest toolchain alone
@@ -63,7 +67,7 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     }
-    let takes_arguments = matches!(command, "test" | "bench") || (command == "demo" && rest == [demo::INSIDE]);
+    let takes_arguments = matches!(command, "test" | "bench" | "fuzz") || (command == "demo" && rest == [demo::INSIDE]);
     if !rest.is_empty() && !takes_arguments {
         bail!("`{command}` takes no arguments (see `cargo xtask help`)");
     }
@@ -80,6 +84,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "ci" => checks::ci(&workspace, &environment),
         "demo" => demo::run(&workspace, &environment, rest),
         "bench" => bench::run(&workspace, &environment, rest),
+        "fuzz" => fuzz::run(&workspace, &environment, rest),
         "tidy" => tidy::run(&workspace),
         other => bail!("no command `{other}` (see `cargo xtask help`)"),
     }

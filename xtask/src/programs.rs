@@ -1,6 +1,7 @@
-//! Builds the programs `cord` and `cord-compile`.
+//! Builds the programs `cord` and `cord-compile`, and for tests `cord-hostile`.
 //!
-//! Always in two cargo invocations: in one, cargo would unify features and link the compiler into the runner.
+//! Always in a cargo invocation each: in one, cargo would unify features and link the compiler into the runner, or the
+//! tests' attacker into `cord`.
 
 use crate::process::run;
 use crate::workspace::Workspace;
@@ -18,26 +19,46 @@ pub(crate) struct Programs {
     pub(crate) compile: PathBuf,
 }
 
+/// The profile of daily work: its name, and that of cargo's folder for it.
+const DAILY: (&str, &str) = ("dev", "debug");
+/// The profile of what is shipped.
+const SHIPPED: (&str, &str) = ("release", "release");
+
 /// Builds both programs for daily work.
 pub(crate) fn build(workspace: &Workspace) -> Result<Programs> {
-    build_profile(workspace, "dev", "debug")
+    build_both(workspace, DAILY)
 }
 
 /// Builds both programs as they are shipped.
 pub(crate) fn build_release(workspace: &Workspace) -> Result<Programs> {
-    build_profile(workspace, "release", "release")
+    build_both(workspace, SHIPPED)
 }
 
-fn build_profile(workspace: &Workspace, profile: &str, folder: &str) -> Result<Programs> {
+/// Builds the `cord` that becomes an attacker where its guest would start. It finds the compiler beside itself, too.
+pub(crate) fn build_hostile(workspace: &Workspace) -> Result<PathBuf> {
+    build_one(workspace, DAILY, "cli", "cord-hostile", &["--features", "escape-harness"])
+}
+
+fn build_both(workspace: &Workspace, profile: (&str, &str)) -> Result<Programs> {
+    Ok(Programs {
+        cord: build_one(workspace, profile, "cli", "cord", &[])?,
+        compile: build_one(workspace, profile, "compiler", "cord-compile", &[])?,
+    })
+}
+
+fn build_one(
+    workspace: &Workspace,
+    (profile, folder): (&str, &str),
+    package: &str,
+    program: &str,
+    flags: &[&str],
+) -> Result<PathBuf> {
     let kept = workspace.target.join("programs").join(folder);
     fs::create_dir_all(&kept)?;
-    let built = |package: &str, program: &str| -> Result<PathBuf> {
-        let mut cargo = Command::new("cargo");
-        cargo.args(["build", "--profile", profile, "--package", package]).current_dir(&workspace.root);
-        run(&mut cargo)?;
-        keep(&workspace.target.join(folder).join(program), &kept.join(program))
-    };
-    Ok(Programs { cord: built("cli", "cord")?, compile: built("compiler", "cord-compile")? })
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--profile", profile, "--package", package, "--bin", program]).args(flags);
+    run(cargo.current_dir(&workspace.root))?;
+    keep(&workspace.target.join(folder).join(program), &kept.join(program))
 }
 
 /// Copies a program away, because cargo overwrites it with one of other features when it builds the tests.

@@ -1,6 +1,7 @@
 //! The rules of the source tree that are tests: prose that nothing holds to is a wish.
 
 mod crate_table;
+mod licences;
 mod sources;
 
 use crate::workspace::Workspace;
@@ -31,6 +32,7 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     }
     let page = fs::read_to_string(workspace.root.join("ARCHITECTURE.md")).context("cannot read ARCHITECTURE.md")?;
     crate_table::check(&page, &workspace.members, &mut findings);
+    licences::check(workspace, &mut findings)?;
     for warning in &findings.warnings {
         eprintln!("tidy: warning: {warning}");
     }

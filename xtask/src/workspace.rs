@@ -23,7 +23,7 @@ pub(crate) struct Member {
     pub(crate) name: String,
     /// Its folder, relative to the workspace.
     pub(crate) folder: PathBuf,
-    /// The members it depends on, its tests aside.
+    /// The members it depends on, its tests aside, and what only tests switch on.
     pub(crate) uses: Vec<String>,
 }
 
@@ -45,7 +45,7 @@ impl Workspace {
             members.push(Member {
                 name: package["name"].as_str()?.to_string(),
                 folder: manifest.parent()?.strip_prefix(&root).ok()?.to_path_buf(),
-                uses: members_used(package, &names)?,
+                uses: members_used(package, &names, &root.join("tests"))?,
             });
         }
         Some(Self { target: PathBuf::from(metadata["target_directory"].as_str()?), root, members })
@@ -55,15 +55,23 @@ impl Workspace {
     pub(crate) fn guests_manifest(&self) -> PathBuf {
         self.root.join("guests/Cargo.toml")
     }
+
+    /// The manifest of the fuzz targets, likewise.
+    pub(crate) fn fuzz_manifest(&self) -> PathBuf {
+        self.root.join("fuzz/Cargo.toml")
+    }
 }
 
-/// Path dependencies on other members. A path is what tells our `wasi` from the registry's.
-fn members_used(package: &Value, names: &[&str]) -> Option<Vec<String>> {
+/// Path dependencies on other members. A path is what tells our `wasi` from the registry's. What lies in the folder of the
+/// tests and is optional is there for a program that only tests build.
+fn members_used(package: &Value, names: &[&str], tests: &Path) -> Option<Vec<String>> {
     let mut uses = Vec::new();
     for dependency in package["dependencies"].as_array()? {
         let name = dependency["name"].as_str()?;
-        let for_tests = dependency["kind"] == "dev";
-        if !for_tests && dependency["path"].is_string() && names.contains(&name) {
+        let Some(path) = dependency["path"].as_str() else { continue };
+        let of_tests = Path::new(path).starts_with(tests) && dependency["optional"] == true;
+        let for_tests = dependency["kind"] == "dev" || of_tests;
+        if !for_tests && names.contains(&name) {
             uses.push(name.to_string());
         }
     }
@@ -95,17 +103,21 @@ mod tests {
             "target_directory": "/elsewhere",
             "packages": [
                 {"name": "wasi", "manifest_path": "/project/crates/wasi/Cargo.toml", "dependencies": []},
+                {"name": "attacker", "manifest_path": "/project/tests/attacker/Cargo.toml", "dependencies": []},
+                {"name": "stage", "manifest_path": "/project/tests/stage/Cargo.toml", "dependencies": []},
                 {"name": "cli", "manifest_path": "/project/crates/cli/Cargo.toml", "dependencies": [
                     dependency("wasi", Value::Null, "/project/crates/wasi".into()),
                     dependency("wasi", Value::Null, Value::Null),
                     dependency("wasi", "dev".into(), "/project/crates/wasi".into()),
+                    serde_json::json!({"name": "attacker", "path": "/project/tests/attacker", "optional": true}),
+                    serde_json::json!({"name": "stage", "path": "/project/tests/stage", "optional": false}),
                     dependency("serde", Value::Null, Value::Null),
                 ]},
             ],
         });
         let workspace = Workspace::from_metadata(&metadata).unwrap();
         assert_eq!(workspace.target, Path::new("/elsewhere"));
-        assert_eq!(workspace.members[1].folder, Path::new("crates/cli"));
-        assert_eq!(workspace.members[1].uses, ["wasi"]);
+        assert_eq!(workspace.members[3].folder, Path::new("crates/cli"));
+        assert_eq!(workspace.members[3].uses, ["wasi", "stage"]);
     }
 }

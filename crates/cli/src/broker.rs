@@ -6,24 +6,28 @@
 //! for each published port on one thread, until the runner's last handle is closed.
 //!
 //! The broker listens before it answers the first request. So whoever has a handle of it knows that all is published.
-//! SIGTERM makes it take no further connections, and say so on its standard output once all it took are handed over.
+//! Its standard output is a socket, too, by which it is told to take no further connections: the runner closes its half,
+//! and the broker closes the whole once all it took are handed over. A jailed runner can send no signal.
 
+use crate::confine::{self, Telling};
 use crate::door::Door;
 use crate::exit::{self, Fault};
-use crate::{descriptors, logging, parts, print_line};
+use crate::{descriptors, logging, parts};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Constraint, Grant, Labels, Pattern, Right, Rights, keys};
 use client::{Handle, RequestError};
 use edge::ingress::IngressError;
+use jail::{Plan, Role, User};
 use manifest::flags::{BrokerFlags, ServedAs};
 use manifest::{GuestPlan, Publish, Transport, service};
-use rustix::process::{Pid, Signal, kill_process};
-use std::os::fd::OwnedFd;
+use std::io;
+use std::net::Shutdown;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::process::{Child, ChildStdout, Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, Stdio};
 use switchboard::Switchboard;
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,7 +35,7 @@ use tokio::task::JoinSet;
 /// A broker whose strongest handle this process still holds.
 pub(crate) struct Broker {
     process: Child,
-    stopped: Option<ChildStdout>,
+    doors: UnixStream,
     strong: Handle,
     service: String,
 }
@@ -44,27 +48,28 @@ impl Broker {
     pub(crate) fn start(plan: &GuestPlan, served_as: ServedAs) -> Result<Self, Fault> {
         let (ours, theirs) = fdpass::pair().context("cannot make a socket for the broker")?;
         let program = std::env::current_exe().context("cannot find this program")?;
+        let (doors, theirs_of_doors) = UnixStream::pair().context("cannot make a socket for the broker")?;
         let served_as = match served_as {
             ServedAs::Guest => "guest",
             ServedAs::Connections => "connections",
             ServedAs::Http => "http",
             ServedAs::Https => "https",
         };
-        let mut process = Command::new(program)
+        let process = Command::new(program)
             .arg0("cord")
             .arg("broker")
             .arg(format!("--service={}", plan.service))
             .arg(format!("--served-as={served_as}"))
             .args(plan.publish.iter().map(|publish| format!("--publish={publish}")))
+            .arg(format!("--jail={}", plan.jail.name()))
             .stdin(Stdio::from(theirs))
-            .stdout(Stdio::piped())
+            .stdout(Stdio::from(OwnedFd::from(theirs_of_doors)))
             // Ctrl-C is for the guest. The broker ends when the last handle is closed.
             .process_group(0)
             .spawn()
             .context("cannot start the broker")?;
-        let stopped = process.stdout.take();
         let strong = Handle::new(ours).context("cannot talk to the broker")?;
-        Ok(Self { process, stopped, strong, service: plan.service.clone() })
+        Ok(Self { process, doors, strong, service: plan.service.clone() })
     }
 
     /// A handle that can do what the plan grants and nothing else.
@@ -116,29 +121,25 @@ impl Broker {
 
     /// Lets the strongest handle go. What is left can end the taking of connections.
     pub(crate) fn let_go(self) -> Doors {
-        Doors { process: self.process, stopped: self.stopped }
+        Doors { doors: self.doors, _process: self.process }
     }
 }
 
-/// What takes connections from outside, in the broker.
+/// What takes connections from outside, in the broker. It does so as long as this value lives.
 pub(crate) struct Doors {
-    process: Child,
-    stopped: Option<ChildStdout>,
+    doors: UnixStream,
+    /// Not waited for: the broker outlives the runner if connections of others are under way.
+    _process: Child,
 }
 
 impl Doors {
     /// Takes no more connections, and waits until those that were taken are handed over.
-    pub(crate) async fn close(&mut self) {
-        if let Some(pid) = Pid::from_raw(self.process.id().cast_signed()) {
-            // Nobody has waited for the process, so the number is still its own; one that ended has no doors.
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        if let Some(stopped) = self.stopped.take()
-            && let Ok(mut stopped) = pipe::Receiver::from_owned_fd(stopped.into())
-        {
-            let mut told = [0; 16];
-            // A line, or the end of the process: either way nothing comes any more.
-            let _ = stopped.read(&mut told).await;
+    pub(crate) async fn close(self) {
+        let told = self.doors.shutdown(Shutdown::Write).and_then(|()| self.doors.set_nonblocking(true));
+        // A broker that has ended has no doors.
+        if let Ok(mut doors) = told.and_then(|()| tokio::net::UnixStream::from_std(self.doors)) {
+            // Nothing is ever sent; what is waited for is the end.
+            let _ = doors.read_u8().await;
         }
     }
 }
@@ -149,6 +150,8 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
     descriptors::allow_many();
     let socket =
         fdpass::take_stdin().context("cord broker is started by cord run, with a socket as its standard input")?;
+    let doors = io::stdout().as_fd().try_clone_to_owned().context("cannot use standard output")?;
+    confine::enter(flags.jail.jail, &jail(&flags.publish), Telling::Nothing)?;
     let listen = |publish: &Publish| listen(publish, flags.served_as);
     let published = flags.publish.iter().map(listen).collect::<anyhow::Result<Vec<_>>>()?;
     parts::block_on(async {
@@ -164,6 +167,8 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
             }
         };
         let (stop, stopping) = watch::channel(false);
+        let doors =
+            open_doors(doors).context("cord broker is started by cord run, with a socket as its standard output")?;
         let ingresses = ingresses(&switchboard, published, &service::labels(&flags.service)?, &stopping)?;
         // Not before the edges are there: a guest's first request must find them.
         switchboard.open(Capability::root(), socket).context("cannot open the handle")?;
@@ -171,7 +176,7 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
             () = switchboard.serve() => {}
             ended = edge::egress::run(egress, edge::egress::EgressLimits::default()) => ended.context("the egress ended")?,
             ended = edge::resolver::run(resolver, edge::resolver::ResolverLimits::default()) => ended.context("the resolver ended")?,
-            ended = take_connections(ingresses, &stop) => ended?,
+            ended = take_connections(ingresses, doors, &stop) => ended?,
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -223,22 +228,51 @@ fn ingresses(
     Ok(ingresses)
 }
 
-/// Runs the ingresses, which only end when they are told to. Returns if one breaks.
+/// What is left to the broker: sockets, and the files of the system's resolver.
+fn jail(publish: &[Publish]) -> Plan<'static> {
+    let ports = |transport| {
+        let published = publish.iter().filter(move |publish| publish.transport == transport);
+        published.map(|publish| publish.outside.port())
+    };
+    let listens_at: Vec<u16> = ports(Transport::Tcp).collect();
+    let low_ports = ports(Transport::Udp).chain(listens_at.iter().copied()).any(is_low);
+    Plan { user: User::Nobody, listens_at, low_ports, ..Plan::new(Role::Broker) }
+}
+
+/// Whether only a privileged process may bind a port, as a rule.
+pub(crate) fn is_low(port: u16) -> bool {
+    (1..1024).contains(&port)
+}
+
+fn open_doors(socket: OwnedFd) -> io::Result<tokio::net::UnixStream> {
+    let socket = UnixStream::from(socket);
+    // It tells whether it is one.
+    socket.local_addr()?;
+    socket.set_nonblocking(true)?;
+    tokio::net::UnixStream::from_std(socket)
+}
+
+/// Runs the ingresses, which only end when they are told to: by the runner, or by SIGTERM. Returns if one breaks.
 async fn take_connections(
     mut ingresses: JoinSet<Result<(), IngressError>>,
+    mut doors: tokio::net::UnixStream,
     stop: &watch::Sender<bool>,
 ) -> anyhow::Result<()> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for signals")?;
     loop {
+        let is_open = !*stop.borrow();
         tokio::select! {
             _ = terminate.recv() => {
+                stop.send_replace(true);
+            }
+            _ = doors.read_u8(), if is_open => {
                 stop.send_replace(true);
             }
             Some(ended) = ingresses.join_next() => ended.context("an ingress broke")?.context("an ingress ended")?,
         }
         if *stop.borrow() && ingresses.is_empty() {
-            // Whoever was to hear it may be gone.
-            let _ = print_line("stopped");
+            // The runner may be gone.
+            let _ = doors.shutdown().await;
             std::future::pending::<()>().await;
         }
     }

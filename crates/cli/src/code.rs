@@ -45,6 +45,21 @@ pub(crate) fn load(engine: &Engine, guest: &File, shown_as: &Path) -> Result<Cod
     }
 }
 
+/// Refuses a folder that a guest may write and that holds compiled code, or lies in what does: what it writes there would be run
+/// as this user's code.
+pub(crate) fn check_volume(host: &Path) -> anyhow::Result<()> {
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_error| path.to_owned());
+    let (cache, volume) = (real(&cache_dir()), real(host));
+    anyhow::ensure!(
+        !cache.starts_with(&volume) && !volume.starts_with(&cache),
+        "the volume {} holds the compile cache {}, where a guest must not write; add :ro, or set XDG_CACHE_HOME to a folder \
+         elsewhere",
+        host.display(),
+        cache.display()
+    );
+    Ok(())
+}
+
 /// Loads the code of `guest` for many instances at once: as many as `max_instances`, or as fit into this machine.
 pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Linkers, Code, u32), Fault> {
     // What the guest needs says how large its pool must be, and is known once it is compiled.

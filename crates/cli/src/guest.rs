@@ -1,24 +1,31 @@
 //! What every way to run a guest begins with: its file, its volumes, its code, and what it is given.
 
-use crate::code;
+use crate::confine::{self, Telling};
 use crate::exit::Fault;
 use crate::hints::Hints;
+use crate::{code, descriptors};
 use anyhow::{Context, anyhow};
+use jail::{Place, Plan, Role};
 use manifest::{GuestPlan, Outside};
 use rustix::fs::{Mode, OFlags};
-use sandbox::{Code, Engine, Limits};
+use sandbox::{Code, Cores, Engine, Limits};
 use std::fs::File;
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
-use wasi::{Access, GuestSpec, ListenFd, OutgoingHttp, Volume};
+use wasi::{Access, Cpus, Descriptors, GuestSpec, HostLimits, ListenFd, OutgoingHttp, Volume};
 
 /// A guest with everything opened that its plan names.
 pub(crate) struct Guest {
     plan: GuestPlan,
-    file: File,
+    /// Until the jail is entered.
+    file: Option<File>,
     volumes: Vec<Volume>,
     trust: http_client::Trust,
+    /// What all its instances share.
+    cpus: Option<Cpus>,
+    descriptors: Descriptors,
     hints: Arc<Hints>,
 }
 
@@ -33,7 +40,9 @@ impl Guest {
             let pem = std::fs::read(path).with_context(|| format!("cannot read the certificates {shown}"))?;
             trust.add_pem(&pem).with_context(|| format!("cannot use the certificates {shown}"))?;
         }
-        Ok(Self { plan, file, volumes, trust, hints: Arc::default() })
+        let cpus = plan.cpu_thousandths.map(|cores| Cpus::new(Cores::thousandths(cores.get())));
+        let descriptors = Descriptors::new(descriptors::for_guests());
+        Ok(Self { plan, file: Some(file), volumes, trust, cpus, descriptors, hints: Arc::default() })
     }
 
     pub(crate) fn plan(&self) -> &GuestPlan {
@@ -42,7 +51,34 @@ impl Guest {
 
     /// The guest's code for an engine, from the cache or compiled now.
     pub(crate) fn code(&self, engine: &Engine) -> Result<Code, Fault> {
-        code::load(engine, &self.file, &self.plan.file)
+        let file = self.file.as_ref().context("the guest is jailed already")?;
+        code::load(engine, file, &self.plan.file)
+    }
+
+    /// Gives up everything but what the guest was given, for good. Whatever else this process needs is open by now, and it
+    /// has no second thread.
+    pub(crate) fn jail(&mut self, code: &Code) -> Result<(), Fault> {
+        // Afterwards the files of certificates are out of reach.
+        if code.imports_from("wasi:http") && !self.plan.grants.is_empty() {
+            self.trust.prepare();
+        }
+        self.file = None;
+        let user = match self.plan.user {
+            None => jail::User::Same,
+            Some(_) if !rustix::process::geteuid().is_root() => {
+                return Err(Fault::Ours(anyhow!("--user needs root: only root can become somebody else")));
+            }
+            Some(manifest::User { uid, gid }) => jail::User::Is { uid, gid },
+        };
+        let access = |access| match access {
+            Access::ReadOnly => jail::Access::Read,
+            Access::ReadWrite => jail::Access::Write,
+        };
+        let volumes = self.volumes.iter();
+        let places =
+            volumes.map(|volume| Place { folder: volume.dir.as_fd(), access: access(volume.access) }).collect();
+        let plan = Plan { user, places, ..Plan::new(Role::Runner) };
+        confine::enter(self.plan.jail, &plan, Telling::Aloud)
     }
 
     /// Says which guest cannot be run.
@@ -65,11 +101,13 @@ impl Guest {
             volumes: self.volumes.iter().map(volume).collect::<io::Result<_>>()?,
             workdir: self.plan.workdir.clone(),
             limits: Limits { memory_bytes: self.plan.memory_bytes, ..Limits::default() },
+            host_limits: HostLimits::default(),
+            cpus: self.cpus.clone(),
+            descriptors: self.descriptors.clone(),
             deadline: self.plan.timeout,
             network,
             http: Some(Arc::new(http)),
             application,
-            max_sockets: wasi::MAX_SOCKETS,
             listeners,
             report: Arc::clone(&self.hints) as Arc<dyn wasi::DenialReport>,
         })
@@ -100,6 +138,9 @@ fn open_volumes(plan: &GuestPlan) -> Result<Vec<Volume>, Fault> {
             .map_err(io::Error::from)
             .with_context(|| format!("cannot open the volume {}", volume.host.display()))?;
         let access = if volume.read_only { Access::ReadOnly } else { Access::ReadWrite };
+        if access == Access::ReadWrite {
+            code::check_volume(&volume.host)?;
+        }
         Ok(Volume { dir, guest_path: volume.guest.clone(), access })
     };
     plan.volumes.iter().map(open).collect::<anyhow::Result<_>>().map_err(Fault::Ours)

@@ -3,6 +3,7 @@
 mod broker;
 mod cat;
 mod code;
+mod confine;
 mod connect;
 mod descriptors;
 mod door;
@@ -19,6 +20,9 @@ mod requests;
 mod run;
 mod serve;
 mod workers;
+
+#[cfg(all(feature = "escape-harness", not(debug_assertions)))]
+compile_error!("the escape harness is for tests: no program that is shipped may hold it");
 
 use exit::Fault;
 use manifest::{Command, Typed};
@@ -52,6 +56,7 @@ fn dispatch(command: Command) -> Result<ExitCode, Fault> {
         Command::Cat(flags) => cat::cat(&flags),
         Command::Ls(flags) => inspect::list(&flags),
         Command::Watch(flags) => inspect::watch(&flags),
+        Command::Doctor(flags) => confine::doctor(&flags),
     }
 }
 

@@ -1,15 +1,19 @@
 //! The parts alone: `cord switchboard`, `cord ingress`, `cord egress`, `cord resolver`.
 
+use crate::broker::is_low;
+use crate::confine::{self, Telling};
 use crate::door::Door;
 use crate::exit::{self, Fault};
 use crate::{connect, logging, print_line};
 use anyhow::{Context, anyhow};
 use capability::{Capability, Labels, keys};
+use jail::{Access, Place, Plan, Role, User};
 use manifest::Transport;
 use manifest::flags::{EdgeFlags, IngressFlags, SwitchboardFlags};
 use rustix::process::Signal;
+use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -60,8 +64,12 @@ async fn asked_to_end() -> io::Result<()> {
 pub(crate) fn switchboard(flags: &SwitchboardFlags) -> Result<ExitCode, Fault> {
     logging::start();
     let path = &flags.socket;
+    let listener = listen(path).with_context(|| format!("cannot make the socket {}", path.display()))?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = File::open(folder).with_context(|| format!("cannot open {}", folder.display()))?;
+    let places = vec![Place { folder: folder.as_fd(), access: Access::Remove }];
+    confine::enter(flags.jail.jail, &Plan { places, ..Plan::new(Role::Switchboard) }, Telling::Aloud)?;
     block_on(async {
-        let listener = listen(path).with_context(|| format!("cannot make the socket {}", path.display()))?;
         let switchboard = Switchboard::new(switchboard::Limits::default());
         let served = tokio::select! {
             ended = switchboard.accept(listener, Capability::root()) => ended.context("cannot accept any more"),
@@ -94,7 +102,11 @@ pub(crate) fn ingress(flags: &IngressFlags) -> Result<ExitCode, Fault> {
     let labels = connect::labels(&flags.labels)?;
     block_on(async {
         let handle = connect::open(&flags.socket).map_err(anyhow_of)?;
-        let transport = if flags.udp { Transport::Udp } else { Transport::Tcp };
+        let port = flags.address.port();
+        let (transport, listens_at) =
+            if flags.udp { (Transport::Udp, Vec::new()) } else { (Transport::Tcp, vec![port]) };
+        let plan = Plan { user: User::Nobody, listens_at, low_ports: is_low(port), ..Plan::new(Role::Ingress) };
+        confine::enter(flags.jail.jail, &plan, Telling::Aloud).map_err(anyhow_of)?;
         let door = Door::open(flags.address, transport)?;
         print_line(&door.address()?.to_string()).map_err(anyhow_of)?;
         let (stop, stopping) = watch::channel(false);
@@ -121,6 +133,7 @@ pub(crate) fn egress(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
     let labels = outside(flags)?;
     block_on(async {
         let target = connect::open(&flags.socket).map_err(anyhow_of)?.egress_start(&labels).await?;
+        jail_edge(flags)?;
         tokio::select! {
             ended = edge::egress::run(target, edge::egress::EgressLimits::default()) => {
                 ended.context("the egress ended")?;
@@ -137,6 +150,7 @@ pub(crate) fn resolver(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
     let labels = outside(flags)?;
     block_on(async {
         let target = connect::open(&flags.socket).map_err(anyhow_of)?.resolver_start(&labels).await?;
+        jail_edge(flags)?;
         tokio::select! {
             ended = edge::resolver::run(target, edge::resolver::ResolverLimits::default()) => {
                 ended.context("the resolver ended")?;
@@ -145,6 +159,12 @@ pub(crate) fn resolver(flags: &EdgeFlags) -> Result<ExitCode, Fault> {
             asked = asked_to_end() => { asked?; Ok(ExitCode::SUCCESS) }
         }
     })
+}
+
+/// What is left to an egress or a resolver: sockets, and the files of the system's resolver.
+fn jail_edge(flags: &EdgeFlags) -> anyhow::Result<()> {
+    let plan = Plan { user: User::Nobody, ..Plan::new(Role::Egress) };
+    confine::enter(flags.jail.jail, &plan, Telling::Aloud).map_err(anyhow_of)
 }
 
 /// The labels typed, and `network=outside`: an egress and a resolver know no other world.

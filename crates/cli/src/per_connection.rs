@@ -3,7 +3,7 @@
 use crate::broker::Broker;
 use crate::exit::Fault;
 use crate::guest::Guest;
-use crate::log::{Log, readable};
+use crate::log::{GuestLines, Log, about_guest, readable};
 use crate::parts::Signals;
 use crate::{code, run, workers};
 use anyhow::Context;
@@ -24,32 +24,36 @@ use wasi::{Exit, GuestLog, GuestSpec, Program, Start, Stdio, StdioConnection};
 use workers::{Handles, Serve};
 
 /// Serves until a signal.
-pub(crate) fn run(guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
+pub(crate) fn run(mut guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
     let (linkers, code, instances) = code::load_for_many(&guest, crowd.max_instances)?;
     let program = Program::new(&linkers, &code).map_err(|error| guest.cannot_run(error))?;
-    program.take_turns().map_err(Fault::ours)?;
-    let program = Arc::new(program);
-    let log = Arc::new(Log::start("log", io::stderr()).context("cannot start the log")?);
     let (slots, ids) = (Arc::new(Semaphore::new(instances as usize)), Arc::new(AtomicU64::new(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let ended = runtime.block_on(async {
         let signals = Signals::new().context("cannot wait for signals")?;
         let mut broker = Broker::start(guest.plan(), ServedAs::Connections)?;
         let handles = handles(&mut broker, &guest, workers::count(instances)).await?;
-        let (log, drain_time) = (Arc::clone(&log), crowd.drain_time);
-        workers::run(signals, broker.let_go(), handles, drain_time, move |network| {
+        let doors = broker.let_go();
+        guest.jail(&code)?;
+        program.take_turns().map_err(Fault::ours)?;
+        let program = Arc::new(program);
+        let log = Log::start("log", io::stderr()).context("cannot start the log")?;
+        let lines = Arc::new(GuestLines::new(log, crowd.log_rate_bytes));
+        let told = Arc::clone(&lines);
+        let ended = workers::run(signals, doors, handles, crowd.drain_time, move |network| {
             Ok(Connections {
                 program: Arc::clone(&program),
                 spec: guest.spec(network, Vec::new())?,
                 slots: Arc::clone(&slots),
                 ids: Arc::clone(&ids),
-                log: Arc::clone(&log),
+                lines: Arc::clone(&lines),
             })
         })
-        .await
+        .await;
+        told.flush();
+        ended
     });
     runtime.shutdown_background();
-    log.flush();
     ended
 }
 
@@ -73,7 +77,7 @@ struct Connections {
     slots: Arc<Semaphore>,
     /// How many connections there were.
     ids: Arc<AtomicU64>,
-    log: Arc<Log>,
+    lines: Arc<GuestLines>,
 }
 
 impl Serve for Connections {
@@ -87,9 +91,9 @@ impl Serve for Connections {
         let env = environment(&ends, &connection.labels);
         let connection = match StdioConnection::new(connection.socket) {
             Ok(connection) => Arc::new(connection),
-            Err(error) => return self.log.line(format!("cord: {name}: the connection is of no use: {error}")),
+            Err(error) => return self.lines.log().line(format!("cord: {name}: the connection is of no use: {error}")),
         };
-        let log = Arc::new(Errors { id, log: Arc::clone(&self.log) });
+        let log = Arc::new(Errors { id, lines: Arc::clone(&self.lines) });
         let stdio = Stdio::Connection { connection: Arc::clone(&connection), log };
         let ended = self.program.run(&self.spec, Start { env, ..Start::with(stdio) }).await;
         let (trouble, is_broken) = match ended {
@@ -98,7 +102,7 @@ impl Serve for Connections {
         };
         if let Some(trouble) = trouble {
             for line in trouble.lines() {
-                self.log.line(format!("cord: {name}: {line}"));
+                self.lines.log().line(format!("cord: {name}: {}", about_guest(line)));
             }
         }
         // Not closed, it is reset.
@@ -126,12 +130,12 @@ fn trouble(exit: &Exit, timeout: Option<Duration>) -> Option<String> {
 #[derive(Debug)]
 struct Errors {
     id: u64,
-    log: Arc<Log>,
+    lines: Arc<GuestLines>,
 }
 
 impl GuestLog for Errors {
     fn line(&self, line: &[u8]) {
-        self.log.line(format!("cord: [{}] {}", self.id, readable(line)));
+        self.lines.line(format!("cord: [{}] {}", self.id, readable(line)));
     }
 }
 

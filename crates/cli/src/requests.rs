@@ -4,7 +4,7 @@
 //! its body. So a client that goes away ends the guest, and one that reads slowly holds up nobody but its own guest.
 //! What a guest still has to do after the last byte is seen to its end aside.
 
-use crate::log::{Log, readable};
+use crate::log::{GuestLines, about_guest, readable};
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -43,7 +43,7 @@ struct Shared {
     rest: Mutex<JoinSet<()>>,
     /// How long a guest may take for each step.
     timeout: Duration,
-    log: Arc<Log>,
+    lines: Arc<GuestLines>,
 }
 
 /// An instance, and where its words go.
@@ -59,7 +59,7 @@ impl Requests {
         spec: GuestSpec,
         slots: Arc<Semaphore>,
         requests_per_instance: NonZeroU32,
-        log: &Arc<Log>,
+        lines: &Arc<GuestLines>,
     ) -> Self {
         let timeout = spec.deadline.unwrap_or(Duration::MAX);
         let shared = Shared {
@@ -70,7 +70,7 @@ impl Requests {
             idle: Mutex::default(),
             rest: Mutex::default(),
             timeout,
-            log: Arc::clone(log),
+            lines: Arc::clone(lines),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -130,7 +130,7 @@ impl Shared {
             live.words.now_about(id);
             return Ok(live);
         }
-        let words = Arc::new(Words { id: Mutex::new(id.to_owned()), log: Arc::clone(&self.log) });
+        let words = Arc::new(Words { id: Mutex::new(id.to_owned()), lines: Arc::clone(&self.lines) });
         let start = Start::with(Stdio::Log(Arc::clone(&words) as Arc<dyn GuestLog>));
         Ok(Live { instance: self.program.start(&self.spec, start).await?, words })
     }
@@ -148,7 +148,7 @@ impl Shared {
 
     fn tell(&self, id: &str, what: &str) {
         for line in what.lines() {
-            self.log.line(format!("cord: [{id}] {line}"));
+            self.lines.log().line(format!("cord: [{id}] {}", about_guest(line)));
         }
     }
 }
@@ -371,7 +371,7 @@ impl Drop for Answer {
 #[derive(Debug)]
 struct Words {
     id: Mutex<String>,
-    log: Arc<Log>,
+    lines: Arc<GuestLines>,
 }
 
 impl Words {
@@ -383,6 +383,6 @@ impl Words {
 impl GuestLog for Words {
     fn line(&self, line: &[u8]) {
         let id = self.id.lock().unwrap_or_else(PoisonError::into_inner);
-        self.log.line(format!("cord: [{id}] {}", readable(line)));
+        self.lines.line(format!("cord: [{id}] {}", readable(line)));
     }
 }

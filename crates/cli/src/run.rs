@@ -16,7 +16,7 @@ use wasi::{Exit, Linkers, Program, Start, Stdio};
 pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     let RunPlan { guest, listen_fds, connect_fds, per_connection } = RunPlan::new(flags, &Host).map_err(Fault::ours)?;
     descriptors::allow_many();
-    let guest = Guest::open(guest)?;
+    let mut guest = Guest::open(guest)?;
     if let Some(crowd) = per_connection {
         return per_connection::run(guest, &crowd);
     }
@@ -26,8 +26,8 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     open_fds::check(&guest.plan().file, &listen_fds, &connect_fds, &program)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let exit = runtime.block_on(async {
+        let (mut network, mut connections, mut _doors) = (None, Vec::new(), None);
         let plan = guest.plan();
-        let (mut network, mut connections) = (None, Vec::new());
         if !(plan.grants.is_empty() && connect_fds.is_empty()) {
             let mut broker = Broker::start(plan, ServedAs::Guest)?;
             let handle = broker.guest_handle(plan).await?;
@@ -35,6 +35,12 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
                 network = Some(Handle::new(handle).map_err(Fault::ours)?);
             }
             connections = open_fds::connect(&plan.service, &connect_fds, broker.strong()).await?;
+            _doors = Some(broker.let_go());
+        }
+        guest.jail(&code)?;
+        #[cfg(feature = "escape-harness")]
+        if let Some(code) = cord_escape::run_if_asked() {
+            return Ok(Exit::Code(code.into()));
         }
         let spec = guest.spec(network, open_fds::listeners(&listen_fds)).map_err(Fault::ours)?;
         let start = Start { connections, ..Start::with(Stdio::Inherit) };

@@ -3,7 +3,7 @@
 use crate::broker::Broker;
 use crate::exit::Fault;
 use crate::guest::{Guest, Host};
-use crate::log::Log;
+use crate::log::{GuestLines, Log};
 use crate::parts::Signals;
 use crate::per_connection::{Ends, handles};
 use crate::requests::Requests;
@@ -40,14 +40,9 @@ pub(crate) fn serve(flags: ServeFlags) -> Result<ExitCode, Fault> {
         None => None,
     };
     let served_as = if tls.is_some() { ServedAs::Https } else { ServedAs::Http };
-    let guest = Guest::open(plan.guest)?;
+    let mut guest = Guest::open(plan.guest)?;
     let (linkers, code, instances) = code::load_for_many(&guest, plan.crowd.max_instances)?;
     let program = HttpProgram::new(&linkers, &code).map_err(|error| guest.cannot_run(error))?;
-    program.take_turns().map_err(Fault::ours)?;
-    let program = Arc::new(program);
-    let log = Arc::new(Log::start("log", io::stderr()).context("cannot start the log")?);
-    let access = Log::start("access-log", io::stdout()).context("cannot start the access log")?;
-    let access = Arc::new(Records { log: access, format: plan.access_log });
     let count = workers::count(instances);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Fresh instances share all places. An instance that is used again stays with its worker, so each has its own.
@@ -59,19 +54,28 @@ pub(crate) fn serve(flags: ServeFlags) -> Result<ExitCode, Fault> {
         let signals = Signals::new().context("cannot wait for signals")?;
         let mut broker = Broker::start(guest.plan(), served_as)?;
         let handles = handles(&mut broker, &guest, count).await?;
-        let (log, access) = (Arc::clone(&log), Arc::clone(&access));
-        workers::run(signals, broker.let_go(), handles, plan.crowd.drain_time, move |network| {
+        let doors = broker.let_go();
+        guest.jail(&code)?;
+        program.take_turns().map_err(Fault::ours)?;
+        let program = Arc::new(program);
+        let log = Log::start("log", io::stderr()).context("cannot start the log")?;
+        let lines = Arc::new(GuestLines::new(log, plan.crowd.log_rate_bytes));
+        let access = Log::start("access-log", io::stdout()).context("cannot start the access log")?;
+        let access = Arc::new(Records { log: access, format: plan.access_log });
+        let told = (Arc::clone(&lines), Arc::clone(&access));
+        let ended = workers::run(signals, doors, handles, plan.crowd.drain_time, move |network| {
             let slots = if is_fresh { Arc::clone(&slots) } else { Arc::new(Semaphore::new(share.max(1))) };
             let spec = guest.spec(network, Vec::new())?;
-            let requests = Requests::new(&program, spec, slots, plan.requests_per_instance, &log);
+            let requests = Requests::new(&program, spec, slots, plan.requests_per_instance, &lines);
             let door = FrontDoor::new(Arc::new(requests), Arc::clone(&access), tls.clone(), Limits::default());
             Ok(Web { door, connections: Arc::clone(&connections) })
         })
-        .await
+        .await;
+        told.0.flush();
+        told.1.log.flush();
+        ended
     });
     runtime.shutdown_background();
-    log.flush();
-    access.log.flush();
     ended
 }
 

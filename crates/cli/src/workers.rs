@@ -83,7 +83,7 @@ pub(crate) fn count(max_instances: u32) -> usize {
 /// The signals were there before the broker, because whoever reads where it listens may send one at once.
 pub(crate) async fn run<S: Serve>(
     mut signals: Signals,
-    mut doors: Doors,
+    doors: Doors,
     handles: Vec<Handles>,
     drain_time: Duration,
     make: impl Fn(Option<Handle>) -> anyhow::Result<S> + Send + Sync + 'static,

@@ -3,6 +3,9 @@
 //! It opens nothing: the guest (a module or component, binary or text) is standard input, the compiled code goes to
 //! standard output, and SETTINGS are the runner's, as [`sandbox::Settings`] prints them. What is wrong is one line on
 //! standard error, and the exit code says whose fault it is: 126 the guest's, 125 ours.
+//!
+//! A guest that turns the compiler against its user finds itself in a jail without files and sockets, as far as the machine
+//! has one; `cord` says what is missing.
 
 mod guest;
 
@@ -10,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::process::ExitCode;
 
 use guest::{BadGuest, Kind};
+use jail::{Plan, Role, User};
 use sandbox::{Engine, Settings};
 
 /// The guest cannot be run, as container tools say it.
@@ -54,6 +58,8 @@ fn compile(mut args: impl Iterator<Item = String>) -> Result<(), CompileError> {
         return Err(CompileError::Usage);
     };
     let engine = Engine::new(&settings.parse::<Settings>()?)?;
+    let plan = Plan { user: User::Nobody, ..Plan::new(Role::Compiler) };
+    let _what_is_missing_is_told_by_cord = jail::enter(&plan);
     let mut source = Vec::new();
     io::stdin().lock().read_to_end(&mut source).map_err(CompileError::Read)?;
     let code = compiled(&engine, &source)?;

@@ -97,7 +97,12 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], descriptors: &[BorrowedFd<'_>]
     }
     let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
     loop {
-        return match rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags) {
+        // A packet without descriptors goes by the call that cannot carry any: a jailed runner has no other.
+        let sent = match descriptors {
+            [] => rustix::net::send(socket, bytes, flags),
+            _ => rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut control, flags),
+        };
+        return match sent {
             Ok(_) => Ok(()),
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => Err(SendError::Full),

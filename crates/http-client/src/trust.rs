@@ -48,7 +48,7 @@ pub enum TrustError {
 
 impl Trust {
     /// What the machine believes: the files that OpenSSL reads, or what the variables `SSL_CERT_FILE` and `SSL_CERT_DIR`
-    /// say instead. They are read for the first request that needs them; a machine without any is no error before.
+    /// say instead. They are read by [`Trust::prepare`], or for the first request that needs them; a machine without any is no error before.
     #[must_use]
     pub fn platform() -> Trust {
         Trust { platform: true, ..Trust::nothing() }
@@ -84,6 +84,12 @@ impl Trust {
         self.added = added;
         self.config = Arc::default();
         Ok(())
+    }
+
+    /// Reads now what the first request would read: for a process that will not be able to open files then.
+    pub fn prepare(&self) {
+        // What is wrong with it is told to the request that needs it.
+        let _ = self.config();
     }
 
     /// The settings of every TLS connection.

@@ -1,7 +1,7 @@
 //! Every flag and argument of `cord`, once: this feeds the parser, the help and its errors.
 
 use crate::connect_fd::ConnectFd;
-use crate::guest::{ParseVolumeError, Volume};
+use crate::guest::{ParseVolumeError, User, Volume};
 use crate::publish::Publish;
 use crate::quantity;
 use crate::target::ConnectTarget;
@@ -48,6 +48,8 @@ pub enum Command {
     Ls(ListFlags),
     /// Follow the decisions of a switchboard as they fall
     Watch(ListFlags),
+    /// Show what this machine can hold a guest back with
+    Doctor(DoctorFlags),
     /// The switchboard and edges of one `cord run`, on the socket that is its standard input
     #[command(hide = true)]
     Broker(BrokerFlags),
@@ -116,6 +118,48 @@ pub struct GuestFlags {
     /// The guest's memory may grow to SIZE: 64m, 1g (units b, k, m, g: powers of 1024)
     #[arg(short, long, value_name = "SIZE", value_parser = quantity::parse_bytes)]
     pub memory: Option<u64>,
+    /// All instances of the guest together compute on at most N cores: 0.5, 2 (without it: on as many as there are)
+    #[arg(long, value_name = "N", value_parser = quantity::parse_cores)]
+    pub cpus: Option<NonZeroU32>,
+    /// Run the guest as user UID of this machine, with no group but GID (or of the same number); needs root
+    #[arg(short, long, value_name = "UID[:GID]")]
+    pub user: Option<User>,
+    /// How the process around the guest is held back.
+    #[command(flatten)]
+    pub jail: JailFlags,
+}
+
+/// How a process is held back.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct JailFlags {
+    /// Hold back the process around the guest, too: on (or not at all), best-effort (with what this machine has), or off;
+    /// see cord doctor
+    #[arg(long, value_enum, default_value_t = JailMode::On)]
+    pub jail: JailMode,
+}
+
+/// What happens where the machine cannot give a layer of the jail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum JailMode {
+    /// Nothing is run
+    #[default]
+    On,
+    /// The others are put on
+    BestEffort,
+    /// None is put on, whatever the machine has
+    Off,
+}
+
+impl JailMode {
+    /// As it is typed.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::BestEffort => "best-effort",
+            Self::Off => "off",
+        }
+    }
 }
 
 /// The guest and its arguments, the last of every command line that runs one.
@@ -137,6 +181,10 @@ pub struct CrowdFlags {
     /// After SIGTERM, what is under way gets DURATION to finish
     #[arg(long, value_name = "DURATION", value_parser = quantity::parse_duration, default_value = "10s")]
     pub drain_time: Duration,
+    /// Of what the instances print on the log, SIZE a second is kept, and four times that at once; the rest is dropped and
+    /// counted. 0: everything is kept [default: 1m]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::parse_rate)]
+    pub log_rate: Option<u64>,
 }
 
 /// `cord serve`.
@@ -265,6 +313,9 @@ pub struct BrokerFlags {
     /// What is told of where it is published
     #[arg(long, value_enum, default_value_t = ServedAs::Guest)]
     pub served_as: ServedAs,
+    /// As for `cord run`
+    #[command(flatten)]
+    pub jail: JailFlags,
 }
 
 /// Who serves what is published.
@@ -285,6 +336,9 @@ pub enum ServedAs {
 pub struct SwitchboardFlags {
     /// The path of the socket to make
     pub socket: PathBuf,
+    /// How this process is held back.
+    #[command(flatten)]
+    pub jail: JailFlags,
 }
 
 /// `cord ingress`.
@@ -294,6 +348,9 @@ pub struct IngressFlags {
     /// Hear datagrams, and hand a socket for each peer to the server
     #[arg(short, long)]
     pub udp: bool,
+    /// How this process is held back.
+    #[command(flatten)]
+    pub jail: JailFlags,
     /// Where to accept, as in 127.0.0.1:8080 or `[::]:8080`; port 0 picks one and prints it
     #[arg(value_name = "ADDR")]
     pub address: SocketAddr,
@@ -314,6 +371,9 @@ A server_port among the labels is the server's own, where that differs from the 
 /// `cord egress`, `cord resolver`.
 #[derive(Debug, Args)]
 pub struct EdgeFlags {
+    /// How this process is held back.
+    #[command(flatten)]
+    pub jail: JailFlags,
     /// The switchboard's socket
     pub socket: PathBuf,
     /// Labels to register with, besides network=outside
@@ -355,6 +415,14 @@ pub struct ListFlags {
     /// Only what does not contradict these labels
     #[arg(value_name = "KEY=VALUE", value_parser = parse_pair)]
     pub labels: Vec<(String, String)>,
+}
+
+/// `cord doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorFlags {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub format: Format,
 }
 
 /// How a list is printed.

@@ -1,11 +1,12 @@
 //! What any guest is given, however it is run.
 
-use crate::flags::{GuestFlags, GuestWords};
+use crate::flags::{GuestFlags, GuestWords, JailMode};
 use crate::plan::PlanError;
 use crate::publish::Publish;
 use crate::service;
 use capability::{Grant, LabelError, MAX_GRANTS_PER_LAYER, Rights};
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -43,6 +44,31 @@ impl FromStr for Volume {
     }
 }
 
+/// A user of this machine, with one group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's number.
+    pub uid: u32,
+    /// The group's number.
+    pub gid: u32,
+}
+
+/// Why a text is no [`User`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a user is UID or UID:GID, in numbers, as in 1000:1000")]
+pub struct ParseUserError;
+
+impl FromStr for User {
+    type Err = ParseUserError;
+
+    fn from_str(typed: &str) -> Result<Self, ParseUserError> {
+        let (uid, gid) = typed.split_once(':').unwrap_or((typed, typed));
+        // The highest number means "nobody in particular" to the kernel.
+        let number = |typed: &str| typed.parse().ok().filter(|number| *number != u32::MAX).ok_or(ParseUserError);
+        Ok(Self { uid: number(uid)?, gid: number(gid)? })
+    }
+}
+
 /// What the plan asks of the world outside of it.
 pub trait Outside {
     /// The variable `name` of this process's environment.
@@ -70,6 +96,12 @@ pub struct GuestPlan {
     pub workdir: Option<String>,
     /// What its memory may grow to, in bytes.
     pub memory_bytes: Option<u64>,
+    /// On how many cores all its instances together compute, in thousandths. None: as many as there are.
+    pub cpu_thousandths: Option<NonZeroU32>,
+    /// As whom it is run.
+    pub user: Option<User>,
+    /// How the process around it is held back.
+    pub jail: JailMode,
     /// How long it may run, or may take to answer.
     pub timeout: Option<Duration>,
     /// Files of certificates that it trusts besides the system's.
@@ -118,6 +150,9 @@ impl GuestPlan {
             volumes: flags.volumes,
             workdir: flags.workdir,
             memory_bytes: flags.memory,
+            cpu_thousandths: flags.cpus,
+            user: flags.user,
+            jail: flags.jail.jail,
             timeout,
             tls_ca: flags.tls_ca,
             publish,

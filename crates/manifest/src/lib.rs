@@ -16,7 +16,7 @@ pub mod target;
 
 pub use connect_fd::{ConnectFd, ParseConnectFdError};
 pub use flags::{Command, Typed};
-pub use guest::{GuestPlan, Outside, Volume};
+pub use guest::{GuestPlan, Outside, User, Volume};
 pub use plan::{Crowd, PlanError, RunPlan, ServePlan};
 pub use publish::{ParsePublishError, Publish, Transport};
 pub use target::{ConnectTarget, ParseTargetError};

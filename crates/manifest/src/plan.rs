@@ -6,7 +6,7 @@ use crate::guest::{GuestPlan, Outside};
 use crate::publish::{Publish, Transport};
 use capability::{LabelError, MAX_GRANTS_PER_LAYER};
 use std::io;
-use std::num::{NonZeroU16, NonZeroU32};
+use std::num::{NonZeroU16, NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,11 +45,18 @@ pub struct Crowd {
     pub max_instances: Option<NonZeroU32>,
     /// How long what is under way may take after a signal to end.
     pub drain_time: Duration,
+    /// How much of what they print is kept each second, in bytes. None: everything.
+    pub log_rate_bytes: Option<NonZeroU64>,
 }
+
+/// What is kept if nobody says how much, in bytes a second: far more than a service tells that somebody reads, and little
+/// enough that a disk is not full before somebody looks.
+const DEFAULT_LOG_RATE_BYTES: u64 = 1 << 20;
 
 impl From<CrowdFlags> for Crowd {
     fn from(flags: CrowdFlags) -> Self {
-        Self { max_instances: flags.max_instances, drain_time: flags.drain_time }
+        let log_rate_bytes = NonZeroU64::new(flags.log_rate.unwrap_or(DEFAULT_LOG_RATE_BYTES));
+        Self { max_instances: flags.max_instances, drain_time: flags.drain_time, log_rate_bytes }
     }
 }
 
@@ -92,8 +99,8 @@ pub enum PlanError {
     #[error("--per-connection is for streams, so {0} cannot be published")]
     Datagrams(String),
     /// A flag about many instances where there is one.
-    #[error("--max-instances bounds the instances of --per-connection; this guest is only one")]
-    OnlyOne,
+    #[error("{0} bounds the instances of --per-connection; this guest is only one")]
+    OnlyOne(&'static str),
     /// More than a handle can hold.
     #[error("too many --connect and --publish: together they may make at most {MAX_GRANTS_PER_LAYER} grants")]
     TooManyGrants,
@@ -108,8 +115,13 @@ impl RunPlan {
     /// # Errors
     /// See [`PlanError`].
     pub fn new(flags: RunFlags, outside: &dyn Outside) -> Result<Self, PlanError> {
-        if !flags.per_connection && flags.crowd.max_instances.is_some() {
-            return Err(PlanError::OnlyOne);
+        if !flags.per_connection {
+            if flags.crowd.max_instances.is_some() {
+                return Err(PlanError::OnlyOne("--max-instances"));
+            }
+            if flags.crowd.log_rate.is_some() {
+                return Err(PlanError::OnlyOne("--log-rate"));
+            }
         }
         flags.publish.iter().try_for_each(|publish| check_port(publish, flags.per_connection))?;
         let guest = GuestPlan::new(flags.guest, flags.words, flags.publish, flags.timeout, outside)?;
@@ -291,6 +303,8 @@ mod tests {
                 "--max-instances 3 app.wasm",
                 "--max-instances bounds the instances of --per-connection; this guest is only one",
             ),
+            ("--log-rate 1m app.wasm", "--log-rate bounds the instances of --per-connection; this guest is only one"),
+            ("--cpus 0 app.wasm", "invalid value '0' for '--cpus <N>': less than 0.001 cores leaves nothing to run on"),
             ("", "the following required arguments were not provided: <FILE> [ARGS]..."),
         ] {
             assert_eq!(plan(line).unwrap_err(), told, "{line}");
@@ -299,11 +313,21 @@ mod tests {
 
     #[test]
     fn an_instance_for_each_connection_is_granted_no_port() {
-        let plan =
-            plan("-p 8080:0 -p [::1]:8080:0 --per-connection --max-instances 9 -c 127.0.0.1:22 app.wasm").unwrap();
-        assert_eq!(plan.guest.rights(), Rights::only(Right::ClientConnect));
-        let crowd = plan.per_connection.unwrap();
+        let many = "-p 8080:0 -p [::1]:8080:0 --per-connection --max-instances 9 -c 127.0.0.1:22 app.wasm";
+        let many = plan(many).unwrap();
+        assert_eq!(many.guest.rights(), Rights::only(Right::ClientConnect));
+        let crowd = many.per_connection.unwrap();
         assert_eq!((crowd.max_instances.map(NonZeroU32::get), crowd.drain_time), (Some(9), Duration::from_secs(10)));
+        assert_eq!(crowd.log_rate_bytes.map(NonZeroU64::get), Some(1 << 20));
+        let rate = |rate: &str| plan(&format!("-p 8080:0 --per-connection --log-rate {rate} app.wasm"));
+        assert_eq!(rate("4k").unwrap().per_connection.unwrap().log_rate_bytes.map(NonZeroU64::get), Some(4096));
+        assert_eq!(rate("0").unwrap().per_connection.unwrap().log_rate_bytes, None);
+    }
+
+    #[test]
+    fn cores_are_counted_in_thousandths() {
+        let cores = |line: &str| plan(line).unwrap().guest.cpu_thousandths.map(NonZeroU32::get);
+        assert_eq!((cores("--cpus 1.5 app.wasm"), cores("app.wasm")), (Some(1500), None));
     }
 
     #[test]

@@ -1,6 +1,10 @@
 //! Sizes and durations as people type them.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
+
+/// More cores than any machine has.
+const TOO_MANY_CORES: f64 = 1e6;
 
 /// `64m`: a number and one of Docker's units (`b`, `k`, `m`, `g`; powers of 1024). No unit is bytes.
 pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
@@ -19,6 +23,20 @@ pub(crate) fn parse_bytes(typed: &str) -> Result<u64, String> {
         Some(bytes) => Ok(bytes),
         None => Err("that is more than any machine has".to_owned()),
     }
+}
+
+/// A size for each second, or 0 for no bound.
+pub(crate) fn parse_rate(typed: &str) -> Result<u64, String> {
+    if typed.trim() == "0" { Ok(0) } else { parse_bytes(typed) }
+}
+
+/// `0.5`, `2`: cores, in thousandths.
+pub(crate) fn parse_cores(typed: &str) -> Result<NonZeroU32, String> {
+    let cores = typed.parse::<f64>().ok().filter(|cores| (0.0..TOO_MANY_CORES).contains(cores));
+    let Some(cores) = cores else { return Err("a number of cores looks like 2 or 0.5".to_owned()) };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    let thousandths = (cores * 1000.0).round() as u32;
+    NonZeroU32::new(thousandths).ok_or_else(|| "less than 0.001 cores leaves nothing to run on".to_owned())
 }
 
 /// `1h30m`, `500ms`, or a number alone for seconds.
@@ -44,6 +62,21 @@ mod tests {
         }
         for typed in ["", "m", "-1", "1.5g", "1t", "0", "99999999999g", "64 x"] {
             assert!(parse_bytes(typed).is_err(), "{typed}");
+        }
+    }
+
+    #[test]
+    fn rates_and_cores() {
+        assert_eq!(parse_rate("0"), Ok(0));
+        assert_eq!(parse_rate("2k"), Ok(2048));
+        assert!(parse_rate("0m").is_err() && parse_rate("-1").is_err());
+        for (typed, thousandths) in
+            [("1", 1000), ("0.5", 500), ("1.5", 1500), (".25", 250), ("0.001", 1), ("64", 64_000)]
+        {
+            assert_eq!(parse_cores(typed).map(NonZeroU32::get), Ok(thousandths), "{typed}");
+        }
+        for typed in ["", "0", "0.0001", "-1", "nan", "inf", "1e9", "half", "50%"] {
+            assert!(parse_cores(typed).is_err(), "{typed}");
         }
     }
 

@@ -48,6 +48,18 @@ impl Code {
         }
     }
 
+    /// Whether it imports an interface of `package`, such as `wasi:http`, other than its types.
+    #[must_use]
+    pub fn imports_from(&self, package: &str) -> bool {
+        let Code::Component(component) = self else { return false };
+        let ty = component.component_type();
+        let mut names = ty.imports(component.engine()).map(|(name, _)| name.to_owned());
+        names.any(|name| {
+            let rest = name.strip_prefix(package).and_then(|rest| rest.strip_prefix('/'));
+            rest.is_some_and(|interface| !interface.starts_with("types"))
+        })
+    }
+
     /// What one instance takes from a pool. Nothing for a component that wants core modules from its host: no interface
     /// of WASI has any, so it cannot be run.
     #[must_use]

@@ -3,7 +3,8 @@
 //! One path leads through this crate. [`Settings`] say how code is compiled; both the compiler and the runner build
 //! their engine from the same value, so that one accepts what the other made. [`Engine`] is that engine. [`OwnFile`]
 //! is a file of compiled code that nobody but this user could have written, and [`Code::load`] maps it. [`Limits`]
-//! bound one guest, [`Ticker`] lets its host look at the clock, and [`TrapReport`] tells why it died.
+//! bound one guest, [`Ticker`] lets its host look at the clock, [`CpuShare`] says when a guest that computes must rest, and
+//! [`TrapReport`] tells why it died.
 //!
 //! Never here: the network, WASI, the compile cache. The compiler uses this crate too.
 //!
@@ -19,6 +20,7 @@
 //! ```
 
 mod code;
+mod cpu;
 mod engine;
 mod limits;
 mod machine;
@@ -29,6 +31,7 @@ mod trap;
 mod trusted;
 
 pub use code::{Code, LoadCodeError};
+pub use cpu::{Cores, CpuShare};
 pub use engine::{BuildEngineError, Engine};
 pub use limits::{GuestLimiter, Limits, MemoryRefusal};
 pub use machine::default_instances;

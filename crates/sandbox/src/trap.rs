@@ -1,14 +1,26 @@
 //! Decides what is told about a guest's death: one line for the cause, then the guest's own calls, innermost first.
+//!
+//! The names of functions are the guest's own words: they are cut, and what would give orders to a terminal is shown.
 
 use std::fmt;
 
+use wasmtime::component::ResourceTableError;
 use wasmtime::{FrameInfo, Trap, WasmBacktrace};
+
+use crate::limits::Limits;
 
 /// The innermost calls that the engine looks at; a stack overflow has ten thousand.
 pub(crate) const MAX_CALLS: usize = 64;
 
 /// More lines than this say nothing more.
 const MAX_LINES: usize = 20;
+
+/// A name that is longer is cut, in characters. Those of generic Rust functions are seldom over a hundred.
+const MAX_NAME_CHARACTERS: usize = 240;
+
+/// How the engine's messages about limits begin or end; they have no types of their own.
+const TOO_MUCH_IN_A_CALL: &str = "too much data is being copied between the host and the guest";
+const TOO_MANY_HANDLES: &str = "store handle limit exceeded";
 
 /// Why a guest died.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,14 +32,14 @@ pub struct TrapReport {
 }
 
 impl TrapReport {
-    /// Takes apart what the engine returned from a call.
+    /// Takes apart what the engine returned from a call of a guest with these `limits`.
     #[must_use]
-    pub fn of(error: &wasmtime::Error) -> TrapReport {
+    pub fn of(error: &wasmtime::Error, limits: &Limits) -> TrapReport {
         let frames = error.downcast_ref::<WasmBacktrace>().map(WasmBacktrace::frames).unwrap_or_default();
         // Numbers of functions tell nobody anything: a guest without names is told without calls.
         let told = if frames.iter().any(|frame| frame.func_name().is_some()) { frames } else { &[] };
         let names: Vec<String> = told.iter().map(frame_name).collect();
-        TrapReport { cause: cause(error), calls: lines(&names) }
+        TrapReport { cause: cause(error, limits), calls: lines(&names) }
     }
 }
 
@@ -47,23 +59,49 @@ fn lines(names: &[String]) -> Vec<String> {
 }
 
 /// The cause without the backtrace, which the engine attaches as the outermost context.
-fn cause(error: &wasmtime::Error) -> String {
-    match error.downcast_ref::<Trap>() {
-        Some(trap) => trap.to_string(),
-        None => error.root_cause().to_string(),
+fn cause(error: &wasmtime::Error, limits: &Limits) -> String {
+    if let Some(trap) = error.downcast_ref::<Trap>() {
+        return trap.to_string();
     }
+    if matches!(error.downcast_ref(), Some(ResourceTableError::Full)) {
+        return format!("limit reached: {} resources at once", limits.resources);
+    }
+    let cause = error.root_cause().to_string();
+    if cause.starts_with(TOO_MUCH_IN_A_CALL) {
+        return format!("limit reached: {} bytes in one call", limits.call_bytes);
+    }
+    if cause.ends_with(TOO_MANY_HANDLES) {
+        return format!("limit reached: {} handles at once", limits.handles);
+    }
+    cause
 }
 
 fn frame_name(frame: &FrameInfo) -> String {
     let function = match frame.func_name() {
         // `#`: without the hash that Rust puts behind every name.
-        Some(name) => format!("{:#}", rustc_demangle::demangle(name)),
+        Some(name) => readable(&format!("{:#}", rustc_demangle::demangle(name))),
         None => format!("<function {}>", frame.func_index()),
     };
     match frame.module().name() {
-        Some(module) => format!("{module}!{function}"),
+        Some(module) => format!("{}!{function}", readable(module)),
         None => function,
     }
+}
+
+/// A name made fit for a line.
+fn readable(name: &str) -> String {
+    let mut readable = String::new();
+    for (index, character) in name.chars().enumerate() {
+        match character {
+            _ if index == MAX_NAME_CHARACTERS => {
+                readable.push_str("...");
+                break;
+            }
+            _ if character.is_control() => readable.extend(character.escape_default()),
+            _ => readable.push(character),
+        }
+    }
+    readable
 }
 
 impl fmt::Display for TrapReport {
@@ -79,8 +117,25 @@ mod tests {
 
     #[test]
     fn a_trap_is_told_by_its_name() {
-        let report = TrapReport::of(&wasmtime::Error::from(Trap::UnreachableCodeReached));
+        let report = TrapReport::of(&wasmtime::Error::from(Trap::UnreachableCodeReached), &Limits::default());
         assert_eq!(report.to_string(), "wasm trap: wasm `unreachable` instruction executed");
+    }
+
+    #[test]
+    fn a_limit_is_told_with_its_number() {
+        let limits = Limits { resources: 7, handles: 8, call_bytes: 9, ..Limits::default() };
+        let check = |error: wasmtime::Error, expected: &str| assert_eq!(cause(&error, &limits), expected);
+        check(ResourceTableError::Full.into(), "limit reached: 7 resources at once");
+        check(wasmtime::Error::from(ResourceTableError::Full).context("pushing"), "limit reached: 7 resources at once");
+        check(ResourceTableError::NotPresent.into(), "resource not present");
+    }
+
+    #[test]
+    fn names_give_no_orders_and_have_an_end() {
+        assert_eq!(readable("a\u{1b}[2J\nb\u{9b}"), "a\\u{1b}[2J\\nb\\u{9b}");
+        assert_eq!(readable(&"é".repeat(MAX_NAME_CHARACTERS)), "é".repeat(MAX_NAME_CHARACTERS));
+        assert!(readable(&"é".repeat(100_000)).ends_with("éé..."));
+        assert_eq!(readable(&"é".repeat(100_000)).chars().count(), MAX_NAME_CHARACTERS + 3);
     }
 
     #[test]

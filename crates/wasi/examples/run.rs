@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use sandbox::{Code, Engine, Limits, OwnFile, Settings};
-use wasi::{Access, Denial, DenialReport, Exit, GuestSpec, Linkers, Program, Start, Stdio, Volume};
+use wasi::{
+    Access, Denial, DenialReport, Descriptors, Exit, GuestSpec, HostLimits, Linkers, Program, Start, Stdio, Volume,
+};
 
 #[derive(Debug)]
 struct ToStderr;
@@ -38,10 +40,12 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
         workdir: Some("/here".to_owned()),
         http: None,
         limits: Limits { memory_bytes: Some(64 << 20), ..Limits::default() },
+        host_limits: HostLimits::default(),
+        cpus: None,
+        descriptors: Descriptors::new(10_000),
         deadline: Some(std::time::Duration::from_secs(5)),
         network: None,
         application: None,
-        max_sockets: wasi::MAX_SOCKETS,
         listeners: Vec::new(),
         report: Arc::new(ToStderr),
     };

@@ -7,6 +7,8 @@ use sandbox::{GuestLimiter, MemoryRefusal, TrapReport};
 use wasmtime::PoolConcurrencyLimitError;
 use wasmtime_wasi::I32Exit;
 
+use crate::limits::LimitReached;
+
 /// How the engine's message begins when a guest's first memory is refused; it has no type of its own.
 const MEMORY_MINIMUM: &str = "memory minimum size";
 
@@ -23,12 +25,28 @@ pub enum Exit {
 
 impl Exit {
     /// Judges what the engine returned from running a guest.
-    pub(crate) fn of(error: &wasmtime::Error) -> Exit {
+    pub(crate) fn of(error: &wasmtime::Error, limiter: &GuestLimiter) -> Exit {
         match error.downcast_ref::<I32Exit>() {
             Some(I32Exit(code)) => Exit::Code(*code),
-            None => Exit::Trap(TrapReport::of(error)),
+            None => Exit::Trap(trap(error, limiter)),
         }
     }
+}
+
+/// What is told of an error that ended a guest.
+pub(crate) fn trap(error: &wasmtime::Error, limiter: &GuestLimiter) -> TrapReport {
+    let mut report = TrapReport::of(error, limiter.limits());
+    if let Some(bytes) = max_random_bytes(&report.cause) {
+        report.cause = LimitReached::Random(bytes).to_string();
+    }
+    report
+}
+
+/// The limit that a guest was over that asked for random bytes: `requested len 9 exceeds limit 8`. The message has no type
+/// of its own.
+fn max_random_bytes(cause: &str) -> Option<u64> {
+    let (_, limit) = cause.strip_prefix("requested len ")?.split_once(" exceeds limit ")?;
+    limit.parse().ok()
 }
 
 /// Why a guest could not be started.
@@ -110,4 +128,17 @@ pub(crate) fn is_no_room(error: &wasmtime::Error) -> bool {
         cause.is::<PoolConcurrencyLimitError>()
             || cause.downcast_ref::<Errno>().is_some_and(|errno| *errno == Errno::NOMEM)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_on_random_bytes_is_told_as_one() {
+        let limiter = GuestLimiter::new(sandbox::Limits::default());
+        let told = |message: &'static str| trap(&wasmtime::Error::msg(message).context("calling"), &limiter).cause;
+        assert_eq!(told("requested len 4294967296 exceeds limit 8"), "limit reached: 8 random bytes in one call");
+        assert_eq!(told("requested len is odd"), "requested len is odd");
+    }
 }

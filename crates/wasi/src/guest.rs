@@ -7,16 +7,15 @@ use std::time::Duration;
 use sandbox::Limits;
 use wasmtime_wasi::{FsPerms, WasiCtxBuilder};
 
+use crate::cpu::Cpus;
+use crate::descriptors::Descriptors;
 use crate::exit::RunError;
 use crate::http::OutgoingHttp;
+use crate::limits::HostLimits;
 use crate::p1::{ConnectFd, ListenFd};
 use crate::sockets::DenialReport;
 use crate::stdio::Stdio;
 use crate::workdir;
-
-/// The sockets that a guest may have at once if nothing else is said: more than most services need, and few enough that
-/// one guest cannot use up the descriptors of a process that hosts several.
-pub const MAX_SOCKETS: usize = 4096;
 
 /// What every instance of a guest gets.
 #[derive(Debug)]
@@ -31,6 +30,12 @@ pub struct GuestSpec {
     pub workdir: Option<String>,
     /// How much of the machine it may use.
     pub limits: Limits,
+    /// How much it may have its host keep and open for it.
+    pub host_limits: HostLimits,
+    /// What all instances together may compute. `None`: as much as there is.
+    pub cpus: Option<Cpus>,
+    /// Where its descriptors come from.
+    pub descriptors: Descriptors,
     /// When it is ended, counted from its start. `None`: never.
     pub deadline: Option<Duration>,
     /// Its way to the network. `None`: it has none.
@@ -39,8 +44,6 @@ pub struct GuestSpec {
     pub http: Option<Arc<OutgoingHttp>>,
     /// The application whose services are its one-word names. `None`: the handle knows.
     pub application: Option<String>,
-    /// Most sockets it may have at once, peers of UDP sockets included.
-    pub max_sockets: usize,
     /// The ports that a module of preview 1 finds open. See [`Program::takes_descriptors`](crate::Program::takes_descriptors).
     pub listeners: Vec<ListenFd>,
     /// Who is told what was refused.
@@ -92,6 +95,7 @@ impl GuestSpec {
         let mut context = WasiCtxBuilder::new();
         // Handing file operations to another thread costs more than most of them take.
         context.allow_blocking_current_thread(true);
+        context.max_random_size(self.host_limits.random_bytes);
         context.args(&self.args).envs(&self.env).envs(env);
         stdio.add(&mut context);
         for volume in &self.volumes {

@@ -8,6 +8,7 @@ pub(crate) mod outgoing;
 mod program;
 mod reply;
 mod request;
+mod room;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use program::HttpProgram;
 pub use request::{RequestBodyError, Scheme};
 
 pub(crate) use outgoing::add_error_codes;
+pub(crate) use room::{add_0_2, add_0_3};
 
 use crate::guest::GuestSpec;
 
@@ -36,6 +38,9 @@ pub(crate) struct HttpState {
 
 impl HttpState {
     pub(crate) fn new(spec: &GuestSpec) -> HttpState {
-        HttpState { ctx: WasiHttpCtx::new(), hooks: outgoing::Hooks::new(spec.http.clone(), Arc::clone(&spec.report)) }
+        let limits = &spec.host_limits;
+        let mut ctx = WasiHttpCtx::new();
+        ctx.set_field_size_limit(limits.fields_bytes);
+        HttpState { ctx, hooks: outgoing::Hooks::new(spec.http.clone(), Arc::clone(&spec.report), limits) }
     }
 }

@@ -12,10 +12,14 @@
 //! Never here: `std::net` beyond its address types, configuration, and the switchboard's side of anything.
 
 mod component;
+mod cpu;
+mod descriptors;
 mod exit;
+mod files;
 mod guest;
 mod http;
 mod imports;
+mod limits;
 mod linkers;
 mod p1;
 mod program;
@@ -25,11 +29,14 @@ mod stdio;
 mod store;
 mod workdir;
 
+pub use cpu::Cpus;
+pub use descriptors::Descriptors;
 pub use exit::{Exit, RunError};
-pub use guest::{Access, GuestSpec, MAX_SOCKETS, Start, Volume};
+pub use guest::{Access, GuestSpec, Start, Volume};
 pub use http::{
     HttpBody, HttpBodyError, HttpFailure, HttpInstance, HttpProgram, OutgoingHttp, RequestBodyError, Scheme,
 };
+pub use limits::HostLimits;
 pub use linkers::{LinkError, Linkers};
 pub use p1::{ConnectFd, ListenFd};
 pub use program::Program;

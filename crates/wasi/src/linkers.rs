@@ -166,6 +166,8 @@ fn add_0_2(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     http::outgoing_handler::add_to_linker::<State, WasiHttp>(linker, State::http)?;
     http::types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), State::http)?;
     crate::http::add_error_codes(linker)?;
+    over(linker, crate::http::add_0_2)?;
+    over(linker, crate::files::add_0_2)?;
     sockets::add_0_2(linker)
 }
 
@@ -175,7 +177,20 @@ fn add_0_3(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>
     p3::filesystem::add_to_linker(linker)?;
     p3::random::add_to_linker(linker)?;
     wasmtime_wasi_http::p3::add_to_linker(linker)?;
+    over(linker, crate::http::add_0_3)?;
+    over(linker, crate::files::add_0_3)?;
     sockets::add_0_3(linker)
+}
+
+/// Links calls of ours over those that are linked already.
+fn over(
+    linker: &mut ComponentLinker<ComponentState>,
+    add: fn(&mut ComponentLinker<ComponentState>) -> wasmtime::Result<()>,
+) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let added = add(linker);
+    linker.allow_shadowing(false);
+    added
 }
 
 impl std::fmt::Debug for Linkers {

@@ -28,11 +28,14 @@ use wasmtime_wasi::p1::WasiP1Ctx;
 use wasmtime_wasi::p1::types::{Errno, Error, Fd};
 use wasmtime_wasi::p1::wasi_snapshot_preview1;
 
+use crate::descriptors::Descriptors;
+use crate::limits::HostLimits;
 use crate::sockets::{Denial, DenialReport, Network};
 use crate::state::ModuleState;
 use socket::Socket;
 use table::{Entry, Table};
 
+pub(crate) use start::max_resources;
 pub use start::{ConnectFd, ListenFd};
 
 /// The name under which modules import preview 1.
@@ -43,6 +46,8 @@ pub(crate) struct Preview1 {
     wasi: WasiP1Ctx,
     table: Table,
     network: Network,
+    /// What one call can wait for.
+    max_subscriptions: u32,
     /// How much the call under way may still make this process allocate.
     fuel: usize,
 }
@@ -56,8 +61,9 @@ impl Preview1 {
         impl DenialReport for Nobody {
             fn denied(&self, _denial: Denial) {}
         }
-        let network = Network::new(None, None, Arc::new(Nobody), 0);
-        Preview1 { wasi: WasiCtxBuilder::new().build_p1(), table: Table::new(0), network, fuel: 0 }
+        let network = Network::new(None, None, Arc::new(Nobody), &HostLimits::default(), Descriptors::new(0).share());
+        let (wasi, share) = (WasiCtxBuilder::new().build_p1(), Descriptors::new(0).share());
+        Preview1 { wasi, table: Table::new(0, 0, share), network, max_subscriptions: 0, fuel: 0 }
     }
 
     /// wasmtime-wasi's own part, which is all that preview 0 sees.

@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::time::Duration;
 
-use sandbox::{Code, GuestLimiter};
+use sandbox::{Code, GuestLimiter, Limits};
 use wasmtime::component::Component;
 use wasmtime::{ExternType, Module, Store};
 use wasmtime_wasi::{p2, p3};
 
 use crate::component::{self, Joined};
+use crate::cpu;
 use crate::exit::{Exit, RunError};
 use crate::guest::{GuestSpec, Start};
 use crate::imports::Line;
@@ -75,10 +76,15 @@ impl Program {
     ///
     /// The instance could not be started; whatever the guest does afterwards is an [`Exit`].
     pub async fn run(&self, spec: &GuestSpec, start: Start) -> Result<Exit, RunError> {
-        let Some(deadline) = spec.deadline else { return self.run_to_end(spec, start).await };
-        // While the guest computes, the timer below needs a turn.
-        self.stores.take_turns()?;
-        within(deadline, self.run_to_end(spec, start)).await
+        if spec.deadline.is_some() || spec.cpus.is_some() {
+            // While the guest computes, the clocks below need a turn.
+            self.stores.take_turns()?;
+        }
+        let run = cpu::within(spec.cpus.as_ref(), self.run_to_end(spec, start));
+        match spec.deadline {
+            Some(deadline) => within(deadline, run).await,
+            None => run.await,
+        }
     }
 
     async fn run_to_end(&self, spec: &GuestSpec, start: Start) -> Result<Exit, RunError> {
@@ -102,7 +108,7 @@ impl Program {
         spec: &GuestSpec,
         start: Start,
     ) -> Result<Exit, RunError> {
-        let limiter = GuestLimiter::new(spec.limits);
+        let limiter = GuestLimiter::new(Limits { resources: p1::max_resources(spec), ..spec.limits });
         let state = ModuleState { limiter, preview1: Preview1::start(spec, start).await? };
         let mut store = self.stores.store(state, |state| &mut state.limiter);
         let run = async {
@@ -124,7 +130,7 @@ impl Program {
         spec: &GuestSpec,
         start: Start,
     ) -> Result<Exit, RunError> {
-        let mut store = self.stores.store(ComponentState::new(spec, start)?, |state| &mut state.limiter);
+        let mut store = self.stores.component(ComponentState::new(spec, start)?);
         let run = async {
             let command = pre.instantiate_async(&mut store).await?;
             command.wasi_cli_run().call_run(&mut store).await
@@ -138,7 +144,7 @@ impl Program {
         spec: &GuestSpec,
         start: Start,
     ) -> Result<Exit, RunError> {
-        let mut store = self.stores.store(ComponentState::new(spec, start)?, |state| &mut state.limiter);
+        let mut store = self.stores.component(ComponentState::new(spec, start)?);
         let run = async {
             let command = pre.instantiate_async(&mut store).await?;
             store.run_concurrent(async |store| command.wasi_cli_run().call_run(store).await).await?
@@ -161,7 +167,7 @@ async fn finish(returned: wasmtime::Result<Result<(), ()>>, store: Store<Compone
 }
 
 fn ended(error: &wasmtime::Error, limiter: &GuestLimiter) -> Result<Exit, RunError> {
-    RunError::of(error, limiter).map_or_else(|| Ok(Exit::of(error)), Err)
+    RunError::of(error, limiter).map_or_else(|| Ok(Exit::of(error, limiter)), Err)
 }
 
 async fn within(deadline: Duration, run: impl Future<Output = Result<Exit, RunError>>) -> Result<Exit, RunError> {
@@ -185,7 +191,7 @@ fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
 
 /// A module's linker only answers together with a store, so this is for the error path.
 fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleState>, module: &Module) -> Vec<String> {
-    let limiter = GuestLimiter::new(sandbox::Limits::default());
+    let limiter = GuestLimiter::new(Limits::default());
     let state = ModuleState { limiter, preview1: Preview1::nothing() };
     let mut store = Store::new(linkers.engine().wasmtime(), state);
     module

@@ -7,6 +7,7 @@ use wasmtime_wasi_http::{WasiHttpCtxView, WasiHttpView};
 use wasmtime_wasi_io::IoView;
 
 use crate::exit::RunError;
+use crate::files::Files;
 use crate::guest::{GuestSpec, Start};
 use crate::http::HttpState;
 use crate::p1::Preview1;
@@ -23,6 +24,7 @@ pub(crate) struct ComponentState {
     pub(crate) limiter: GuestLimiter,
     pub(crate) wasi: WasiCtx,
     pub(crate) network: Network,
+    pub(crate) files: Files,
     pub(crate) http: HttpState,
     pub(crate) table: ResourceTable,
 }
@@ -34,12 +36,16 @@ impl ComponentState {
     ///
     /// A volume or the working directory cannot be opened.
     pub(crate) fn new(spec: &GuestSpec, start: Start) -> Result<ComponentState, RunError> {
+        let share = spec.descriptors.share();
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(spec.limits.resources);
         Ok(ComponentState {
             limiter: GuestLimiter::new(spec.limits),
             wasi: spec.context(start.stdio, &start.env)?.build(),
-            network: Network::of(spec),
+            network: Network::of(spec, share.clone()),
+            files: Files::new(&spec.host_limits, share),
             http: HttpState::new(spec),
-            table: ResourceTable::new(),
+            table,
         })
     }
 

@@ -3,9 +3,10 @@
 use std::sync::OnceLock;
 
 use sandbox::{Engine, GuestLimiter, Ticker};
-use wasmtime::Store;
+use wasmtime::{AsContextMut, Store};
 
 use crate::exit::RunError;
+use crate::state::ComponentState;
 
 /// Makes stores for one engine.
 pub(crate) struct Stores {
@@ -32,6 +33,14 @@ impl Stores {
             let _ = self.ticker.set(ticker);
         }
         Ok(())
+    }
+
+    /// For a component, with what the engine can count of it.
+    pub(crate) fn component(&self, state: ComponentState) -> Store<ComponentState> {
+        let limits = *state.limiter.limits();
+        let mut store = self.store(state, |state| &mut state.limiter);
+        limits.bound(store.as_context_mut());
+        store
     }
 
     pub(crate) fn store<T: Send + 'static>(&self, state: T, limiter: fn(&mut T) -> &mut GuestLimiter) -> Store<T> {

@@ -2,6 +2,7 @@
 
 pub mod checksum;
 pub mod command_line;
+pub mod hostile;
 #[cfg(target_arch = "wasm32")]
 pub mod memory;
 pub mod query;

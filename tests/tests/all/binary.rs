@@ -1,16 +1,9 @@
 //! What is linked into the programs: a code generator into the compiler, and into nothing that runs a guest.
 
-use cord_tests::programs;
-use std::fs;
-use std::path::Path;
+use cord_tests::programs::{self, holds};
 
 /// As it stands in symbols, and in the source paths that a stripped program still holds.
 const CODE_GENERATOR: [&[u8]; 2] = [b"cranelift_codegen", b"cranelift-codegen"];
-
-fn holds(program: &Path, text: &[u8]) -> bool {
-    let bytes = fs::read(program).unwrap();
-    bytes.windows(text.len()).any(|window| window == text)
-}
 
 #[test]
 fn the_program_that_runs_guests_links_no_code_generator() {

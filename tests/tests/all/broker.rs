@@ -42,7 +42,7 @@ fn with_a_grant_there_is_a_broker_that_ends_with_the_guest() {
     running.close_stdin();
     // Waits also for the broker, which holds standard error.
     running.wait().expect_silent_success();
-    assert!(!is_alive(broker));
+    wait::until("the broker's end", || !is_alive(broker));
 }
 
 #[test]

@@ -5,10 +5,15 @@
 //! | `banner` | the program that started it all, in Rust, C and Python, against a real sshd |
 //! | `refusals` | what is not granted: the hint, the guest's exit code, and that nothing goes out |
 //! | `names` | connecting by name, and where a name may not lead |
+//! | `rebinding` | names whose addresses change between two questions |
 //! | `broker` | the process beside `cord run`: when there is one, and what its death breaks |
 //! | `many` | hundreds of connections at once, and descriptors afterwards |
 //! | `load` | ten thousand connections into one guest, and what is left of them |
+//! | `escape` | what native code can do in a jailed runner, layer by layer: nothing |
+//! | `jail` | what a process has left in its jail, and what is said where a layer is missing |
+//! | `volumes` | ways out of a volume and into a read-only one, by calls on files |
 //! | `limits` | a guest that takes whatever it gets, and that nothing else suffers |
+//! | `hostile_guests` | guests that take from their host whatever they can get: what they are told, what it costs, and that others go on |
 //! | `published` | guests that listen, reached through `--publish` |
 //! | `published_udp` | datagrams into and out of guests |
 //! | `lookups` | what a lookup answers, and how it fails |
@@ -50,10 +55,13 @@ mod broker;
 mod cache;
 mod cli_flags;
 mod crowd;
+mod escape;
 mod fetch;
 mod flower;
+mod hostile_guests;
 mod hostile_runner;
 mod hostile_wire;
+mod jail;
 mod limits;
 mod load;
 mod lookups;
@@ -68,6 +76,7 @@ mod preview1;
 mod preview1_open;
 mod published;
 mod published_udp;
+mod rebinding;
 mod refusals;
 mod serve;
 mod serve_broken;
@@ -75,3 +84,4 @@ mod serve_load;
 mod serve_streams;
 mod sockets;
 mod switchboard_parts;
+mod volumes;

@@ -442,18 +442,18 @@ fn clients_that_break_off_leave_nothing_behind() {
             let _ = read_rest(&mut client);
         };
         serve_one();
-        let before = service.descriptors();
-        for _ in 0..100 {
-            let client = connect(service.address());
-            // It may be gone already.
-            let _ = (&client).write_all(b"unread");
-            rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
-        }
-        // More than there are places: all of them are free again.
-        for _ in 0..8 {
-            serve_one();
-        }
-        let _ = service.wait_for_descriptors(before);
+        service.must_leave_nothing_behind(|| {
+            for _ in 0..100 {
+                let client = connect(service.address());
+                // It may be gone already.
+                let _ = (&client).write_all(b"unread");
+                rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO)).unwrap();
+            }
+            // More than there are places: all of them are free again.
+            for _ in 0..8 {
+                serve_one();
+            }
+        });
         service.stop().expect_code(0);
     }
 }

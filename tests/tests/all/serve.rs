@@ -54,7 +54,8 @@ fn every_page_in_every_version() {
             get("/stdout").expect(200, "printed\n");
             get("/slow?ms=5&chunks=4").expect(200, "chunk 1\nchunk 2\nchunk 3\nchunk 4\n");
             get("/method?a=b").expect(200, &format!("GET http {authority} /method?a=b\n"));
-            let put = curl(&[flag, "-X", "PUT", "--data", "x", &service.url("/method")]);
+            // Without a body: curl 7.88 at times gives an answer up that came before it had sent all (HTTP/2).
+            let put = curl(&[flag, "-X", "PUT", &service.url("/method")]);
             put.expect(200, &format!("PUT http {authority} /method\n"));
             let own = curl(&[flag, "-X", "REPORT", &service.url("/method")]);
             own.expect(200, &format!("REPORT http {authority} /method\n"));

@@ -126,27 +126,27 @@ fn clients_that_go_half_way_leave_nothing_behind() {
     for guest in SITES {
         let service = Service::http(&["--max-instances", "2", "--timeout", "1h"], guest, &[]);
         curl(&[&service.url("/count")]).expect(200, "1\n");
-        let before = service.descriptors();
-        for page in ["/big?bytes=100000000000", "/slow?ms=10&chunks=1000000", "/sleep-forever"] {
-            for _ in 0..5 {
-                let mut stream = connect(service.address());
-                write!(stream, "GET {page} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-                if page != "/sleep-forever" {
-                    let _ = read_head(&mut stream);
-                    let _ = stream.read(&mut [0; 1000]);
+        service.must_leave_nothing_behind(|| {
+            for page in ["/big?bytes=100000000000", "/slow?ms=10&chunks=1000000", "/sleep-forever"] {
+                for _ in 0..5 {
+                    let mut stream = connect(service.address());
+                    write!(stream, "GET {page} HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+                    if page != "/sleep-forever" {
+                        let _ = read_head(&mut stream);
+                        let _ = stream.read(&mut [0; 1000]);
+                    }
+                    drop(stream);
+                    // There is room again.
+                    curl(&[&service.url("/count")]).expect(200, "1\n");
                 }
-                drop(stream);
-                // There is room again.
-                curl(&[&service.url("/count")]).expect(200, "1\n");
             }
-        }
-        for part in ["POST /sum HT", "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nnot all"] {
-            for _ in 0..5 {
-                connect(service.address()).write_all(part.as_bytes()).unwrap();
-                curl(&[&service.url("/count")]).expect(200, "1\n");
+            for part in ["POST /sum HT", "POST /sum HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nnot all"] {
+                for _ in 0..5 {
+                    connect(service.address()).write_all(part.as_bytes()).unwrap();
+                    curl(&[&service.url("/count")]).expect(200, "1\n");
+                }
             }
-        }
-        let _ = service.wait_for_descriptors(before);
+        });
         service.stop().expect_code(0);
     }
 }

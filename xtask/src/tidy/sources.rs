@@ -5,8 +5,9 @@ use std::path::Path;
 
 /// Names that say nothing about what is inside.
 const EMPTY_NAMES: &[&str] = &["util", "utils", "common", "helper", "helpers", "manager", "misc"];
-/// The crates that may hold unsafe code, file by file.
-const UNSAFE_CRATES: &[&str] = &["crates/fdpass", "crates/sandbox", "crates/jail", "guests/p1", "guests/parts"];
+/// The crates that may hold unsafe code, file by file. `tests/escape` is an attacker, and in no program that is shipped.
+const UNSAFE_CRATES: &[&str] =
+    &["crates/fdpass", "crates/sandbox", "crates/jail", "tests/escape", "guests/p1", "guests/parts"];
 /// A file longer than this probably holds two things.
 const LONG_LINES: usize = 600;
 

@@ -1,6 +1,6 @@
 //! Decides how a request is told to have failed: by what its guest did.
 
-use sandbox::{MemoryRefusal, TrapReport};
+use sandbox::{GuestLimiter, MemoryRefusal, TrapReport};
 use wasmtime_wasi::I32Exit;
 
 use crate::exit;
@@ -46,17 +46,17 @@ pub enum HttpFailure {
 }
 
 impl HttpFailure {
-    /// Judges an error that came out of a guest. `refusal` is the memory that it was refused last, `end` what became of
-    /// its answer's body.
-    pub(super) fn of(error: &wasmtime::Error, refusal: Option<MemoryRefusal>, end: Option<&End>) -> HttpFailure {
+    /// Judges an error that came out of a guest. `limiter` knows the memory that it was refused last, `end` is what became
+    /// of its answer's body.
+    pub(super) fn of(error: &wasmtime::Error, limiter: &GuestLimiter, end: Option<&End>) -> HttpFailure {
         if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
             return HttpFailure::Exited(*code);
         }
         if exit::is_no_room(error) {
             return HttpFailure::NoRoom;
         }
-        let report = TrapReport::of(error);
-        match (end, refusal) {
+        let report = exit::trap(error, limiter);
+        match (end, limiter.refusal()) {
             (Some(End::Unwanted), _) => HttpFailure::Abandoned(report),
             (_, Some(refusal)) => HttpFailure::OutOfMemory { refusal, report },
             (_, None) => HttpFailure::Trapped(report),
@@ -67,19 +67,23 @@ impl HttpFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasmtime::Trap;
+    use sandbox::Limits;
+    use wasmtime::{ResourceLimiter, Trap};
 
     #[test]
     fn a_failure_tells_what_the_guest_did() {
         let trap = || wasmtime::Error::from(Trap::UnreachableCodeReached);
-        let refusal = MemoryRefusal { wanted_bytes: 2, limit_bytes: 1 };
+        let fresh = || GuestLimiter::new(Limits { memory_bytes: Some(1), ..Limits::default() });
+        let limiter = fresh();
+        let mut refused = fresh();
+        assert!(!refused.memory_growing(0, 2, None).unwrap());
         let told = |failure: HttpFailure| failure.to_string();
-        assert!(matches!(HttpFailure::of(&I32Exit(3).into(), Some(refusal), None), HttpFailure::Exited(3)));
-        assert!(matches!(HttpFailure::of(&trap(), None, Some(&End::Complete)), HttpFailure::Trapped(_)));
-        assert!(matches!(HttpFailure::of(&trap(), None, Some(&End::Unwanted)), HttpFailure::Abandoned(_)));
-        let full = HttpFailure::of(&trap(), Some(refusal), None);
+        assert!(matches!(HttpFailure::of(&I32Exit(3).into(), &refused, None), HttpFailure::Exited(3)));
+        assert!(matches!(HttpFailure::of(&trap(), &limiter, Some(&End::Complete)), HttpFailure::Trapped(_)));
+        assert!(matches!(HttpFailure::of(&trap(), &limiter, Some(&End::Unwanted)), HttpFailure::Abandoned(_)));
+        let full = HttpFailure::of(&trap(), &refused, None);
         assert!(told(full).ends_with("\nit had asked for 2 bytes of memory, over its limit of 1 bytes"));
         let errno = wasmtime::Error::from(rustix::io::Errno::NOMEM).context("mapping");
-        assert!(matches!(HttpFailure::of(&errno, None, None), HttpFailure::NoRoom));
+        assert!(matches!(HttpFailure::of(&errno, &limiter, None), HttpFailure::NoRoom));
     }
 }

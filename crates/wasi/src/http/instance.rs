@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use wasmtime::Store;
 use wasmtime_wasi_http::{Error, FieldMap, WasiBody, WasiHttpView, p2, p3};
 
+use crate::cpu::{self, Cpus};
 use crate::http::body::{End, HttpBody};
 use crate::http::failure::HttpFailure;
 use crate::http::reply::{Closing, Outcome, Reply};
@@ -24,6 +25,7 @@ use crate::state::ComponentState;
 pub struct HttpInstance {
     store: Store<ComponentState>,
     guest: Guest,
+    cpus: Option<Cpus>,
     requests_served: u32,
 }
 
@@ -34,8 +36,8 @@ pub(super) enum Guest {
 }
 
 impl HttpInstance {
-    pub(super) fn new(store: Store<ComponentState>, guest: Guest) -> HttpInstance {
-        HttpInstance { store, guest, requests_served: 0 }
+    pub(super) fn new(store: Store<ComponentState>, guest: Guest, cpus: Option<Cpus>) -> HttpInstance {
+        HttpInstance { store, guest, cpus, requests_served: 0 }
     }
 
     /// How many requests it has seen to their ends.
@@ -70,11 +72,14 @@ impl HttpInstance {
         let (head, body) = request.into_parts();
         let (body, lender) = request::lend(body);
         let request = Request::from_parts(head, body);
-        let HttpInstance { store, guest, .. } = &mut self;
-        let returned = match guest {
-            Guest::Wasi02(guest) => reply.drive(ask_0_2(store, guest, request, scheme, &reply)).await,
-            Guest::Wasi03(guest) => reply.drive(ask_0_3(store, guest, request, scheme, &reply)).await,
+        let HttpInstance { store, guest, cpus, .. } = &mut self;
+        let asked = async {
+            match guest {
+                Guest::Wasi02(guest) => reply.drive(ask_0_2(store, guest, request, scheme, &reply)).await,
+                Guest::Wasi03(guest) => reply.drive(ask_0_3(store, guest, request, scheme, &reply)).await,
+            }
         };
+        let returned = cpu::within(cpus.as_ref(), asked).await;
         let outcome = closing.close();
         drop(lender);
         match judge(returned, &outcome, &self.store) {
@@ -169,7 +174,7 @@ fn judge(returned: wasmtime::Result<()>, outcome: &Outcome, store: &Store<Compon
         Outcome::None | Outcome::Refused(_) => None,
     };
     if let Err(error) = returned {
-        return Err(HttpFailure::of(&error, store.data().limiter.refusal(), end));
+        return Err(HttpFailure::of(&error, &store.data().limiter, end));
     }
     match outcome {
         Outcome::None => Err(HttpFailure::NoAnswer),

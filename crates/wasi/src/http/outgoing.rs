@@ -4,7 +4,7 @@
 //! what the store of each instance holds; it binds a request to its guest. `way` asks for connections, `code` says what the
 //! guest learns of a failure.
 //!
-//! What bounds it: a guest has [`MAX_REQUESTS`] under way at once; an [`OutgoingHttp`] has
+//! What bounds it: a guest has so many requests under way at once, as [`HostLimits`] say; an [`OutgoingHttp`] has
 //! [`MAX_CONNECTIONS`](http_client::MAX_CONNECTIONS) connections, those that wait in the pool included, and a request for
 //! one more waits. What a guest does not read stays with the server, but for one stream's window.
 
@@ -24,13 +24,11 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
 use crate::http::outgoing::upload::Upload;
 use crate::http::outgoing::way::Way;
+use crate::http::room::Room;
+use crate::limits::HostLimits;
 use crate::sockets::DenialReport;
 
 pub(crate) use code::add_error_codes;
-
-/// Requests that one instance may have under way at once, responses that it still holds included: each costs its host
-/// memory that no limit of the guest's counts.
-pub(crate) const MAX_REQUESTS: usize = 1024;
 
 /// How long connecting, the first byte and each following one may take if the guest does not say: as other hosts have it.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(600);
@@ -77,6 +75,9 @@ impl OutgoingHttp {
 pub(crate) struct Hooks {
     outgoing: Option<Arc<OutgoingHttp>>,
     report: Arc<dyn DenialReport>,
+    max_requests: usize,
+    /// What is left for header fields and all that goes with them.
+    pub(super) room: Room,
     /// Made for the first request.
     guest: Option<Guest>,
 }
@@ -91,8 +92,13 @@ struct Guest {
 
 impl Hooks {
     /// For an instance whose requests go through `outgoing`; without it every one is denied, and `report` told.
-    pub(crate) fn new(outgoing: Option<Arc<OutgoingHttp>>, report: Arc<dyn DenialReport>) -> Hooks {
-        Hooks { outgoing, report, guest: None }
+    pub(crate) fn new(
+        outgoing: Option<Arc<OutgoingHttp>>,
+        report: Arc<dyn DenialReport>,
+        limits: &HostLimits,
+    ) -> Hooks {
+        let room = Room::new(limits.http_bytes, limits.fields_bytes);
+        Hooks { outgoing, report, max_requests: limits.requests, room, guest: None }
     }
 
     fn outgoing(&mut self) -> Arc<OutgoingHttp> {
@@ -125,9 +131,9 @@ impl WasiHttpHooks for Hooks {
         _processing: Processing,
     ) -> Answer {
         let outgoing = self.outgoing();
-        let guest = self
-            .guest
-            .get_or_insert_with(|| Guest { room: Arc::new(Semaphore::new(MAX_REQUESTS)), life: Arc::default() });
+        let max = self.max_requests;
+        let guest =
+            self.guest.get_or_insert_with(|| Guest { room: Arc::new(Semaphore::new(max)), life: Arc::default() });
         let Ok(room) = Arc::clone(&guest.room).try_acquire_owned() else {
             return Box::new(async { Err(Error::ConnectionLimitReached) });
         };

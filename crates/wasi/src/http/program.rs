@@ -1,10 +1,11 @@
 //! A guest ready to answer requests: decides by which version of `wasi:http` it is asked, and makes instances of it.
 
-use sandbox::{Code, TrapReport};
+use sandbox::Code;
 use wasmtime_wasi_http::{p2, p3};
 
 use crate::component::{self, Joined};
-use crate::exit::RunError;
+use crate::cpu;
+use crate::exit::{self, RunError};
 use crate::guest::{GuestSpec, Start};
 use crate::http::instance::{Guest, HttpInstance};
 use crate::imports::Line;
@@ -60,16 +61,19 @@ impl HttpProgram {
         if !(spec.listeners.is_empty() && start.connections.is_empty()) {
             return Err(RunError::NoDescriptors);
         }
-        let mut store = self.stores.store(ComponentState::new(spec, start)?, |state| &mut state.limiter);
-        let guest = match &self.kind {
-            Kind::Wasi02(pre) => pre.instantiate_async(&mut store).await.map(Guest::Wasi02),
-            Kind::Wasi03(pre) => pre.instantiate_async(&mut store).await.map(Guest::Wasi03),
+        let mut store = self.stores.component(ComponentState::new(spec, start)?);
+        let made = async {
+            match &self.kind {
+                Kind::Wasi02(pre) => pre.instantiate_async(&mut store).await.map(Guest::Wasi02),
+                Kind::Wasi03(pre) => pre.instantiate_async(&mut store).await.map(Guest::Wasi03),
+            }
         };
-        match guest {
-            Ok(guest) => Ok(HttpInstance::new(store, guest)),
+        match cpu::within(spec.cpus.as_ref(), made).await {
+            Ok(guest) => Ok(HttpInstance::new(store, guest, spec.cpus.clone())),
             Err(error) => {
-                let known = RunError::of(&error, &store.data().limiter);
-                Err(known.unwrap_or_else(|| RunError::Failed(TrapReport::of(&error))))
+                let limiter = &store.data().limiter;
+                let known = RunError::of(&error, limiter);
+                Err(known.unwrap_or_else(|| RunError::Failed(exit::trap(&error, limiter))))
             }
         }
     }

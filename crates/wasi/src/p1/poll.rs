@@ -83,7 +83,7 @@ impl Preview1 {
         events: GuestPtr<Event>,
         count: Size,
     ) -> Result<Size, Error> {
-        if count == 0 {
+        if count == 0 || count > self.max_subscriptions {
             return Err(Errno::Inval.into());
         }
         self.spend(u64::from(count) * (u64::from(Subscription::guest_size()) + size_of::<Wanted>() as u64))?;
@@ -119,7 +119,7 @@ impl Preview1 {
             }
             // The wrong end of a standard stream.
             Ok(Entry::Stream(_)) => State::Over(Err(Errno::Badf)),
-            Ok(Entry::File(theirs)) => {
+            Ok(Entry::File(theirs, _)) => {
                 let theirs = Fd::from(*theirs);
                 State::Over(self.file_readiness(memory, theirs, direction).await)
             }

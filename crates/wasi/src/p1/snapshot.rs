@@ -22,7 +22,7 @@ impl Preview1 {
     /// The number of a file in wasmtime-wasi's table; for a socket `errno`.
     fn file(&self, fd: Fd, errno: Errno) -> Result<Fd, Error> {
         match self.table.get(fd.into())? {
-            Entry::Stream(theirs) | Entry::File(theirs) => Ok(Fd::from(*theirs)),
+            Entry::Stream(theirs) | Entry::File(theirs, _) => Ok(Fd::from(*theirs)),
             Entry::Socket(_) => Err(errno.into()),
         }
     }
@@ -35,7 +35,7 @@ impl Preview1 {
     /// Closes a descriptor that is in the table no more.
     async fn close(&mut self, memory: Memory<'_, '_>, entry: Entry<Box<super::Socket>>) -> Result<(), Error> {
         match entry {
-            Entry::Stream(theirs) | Entry::File(theirs) => self.wasi.fd_close(memory, Fd::from(theirs)).await,
+            Entry::Stream(theirs) | Entry::File(theirs, _) => self.wasi.fd_close(memory, Fd::from(theirs)).await,
             Entry::Socket(socket) => {
                 drop(socket);
                 Ok(())
@@ -119,7 +119,7 @@ impl WasiSnapshotPreview1 for Preview1 {
     async fn fd_fdstat_get(&mut self, memory: Memory<'_, '_>, fd: Fd) -> Result<Fdstat, Error> {
         match self.table.get(fd.into())? {
             Entry::Socket(socket) => Ok(socket.status()),
-            Entry::Stream(theirs) | Entry::File(theirs) => {
+            Entry::Stream(theirs) | Entry::File(theirs, _) => {
                 let theirs = Fd::from(*theirs);
                 self.wasi.fd_fdstat_get(memory, theirs).await
             }
@@ -151,7 +151,7 @@ impl WasiSnapshotPreview1 for Preview1 {
     async fn fd_filestat_get(&mut self, memory: Memory<'_, '_>, fd: Fd) -> Result<Filestat, Error> {
         match self.table.get(fd.into())? {
             Entry::Socket(socket) => Ok(socket.file_status()),
-            Entry::Stream(theirs) | Entry::File(theirs) => {
+            Entry::Stream(theirs) | Entry::File(theirs, _) => {
                 let theirs = Fd::from(*theirs);
                 self.wasi.fd_filestat_get(memory, theirs).await
             }
@@ -342,8 +342,9 @@ impl WasiSnapshotPreview1 for Preview1 {
         flags: Fdflags,
     ) -> Result<Fd, Error> {
         let fd = self.directory(fd)?;
+        let right = self.table.room_for_file()?;
         let theirs = self.wasi.path_open(memory, fd, lookup, path, open, base, inheriting, flags).await?;
-        Ok(self.table.add(Entry::File(theirs.into()))?.into())
+        Ok(self.table.add_file(theirs.into(), right)?.into())
     }
 
     async fn path_readlink(

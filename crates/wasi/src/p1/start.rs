@@ -9,6 +9,7 @@
 
 use std::net::SocketAddr;
 
+use wasmtime_wasi::WasiView;
 use wasmtime_wasi::p1::types::{Errno, Fd};
 use wasmtime_wasi::p1::wasi_snapshot_preview1::WasiSnapshotPreview1;
 use wiggle::GuestMemory;
@@ -26,6 +27,14 @@ const PROCESS: &str = "42";
 
 /// As many connections as may wait for a guest that was given a listening socket: what systemd asks of the kernel.
 const BACKLOG: u32 = 4096;
+
+/// What wasmtime-wasi's table has besides files: standard streams, folders that are being read, what is waited for.
+const SPARE_RESOURCES: usize = 64;
+
+/// Most resources in wasmtime-wasi's own table, where each file and each volume is one: all that bounds preview 0.
+pub(crate) fn max_resources(spec: &GuestSpec) -> usize {
+    spec.host_limits.files.saturating_add(spec.volumes.len() + SPARE_RESOURCES)
+}
 
 /// A port that a guest finds open: a listening socket, or a bound one for datagrams.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,8 +75,12 @@ impl Preview1 {
         while wasi.fd_prestat_get(&mut nowhere, Fd::from(3 + volumes)).is_ok() {
             volumes += 1;
         }
-        let network = Network::of(spec);
-        let mut guest = Preview1 { wasi, table: Table::new(volumes), network, fuel: 0 };
+        wasi.ctx().table.set_max_capacity(max_resources(spec));
+        let share = spec.descriptors.share();
+        let network = Network::of(spec, share.clone());
+        let table = Table::new(volumes, spec.host_limits.files, share);
+        let max_subscriptions = spec.host_limits.subscriptions;
+        let mut guest = Preview1 { wasi, table, network, max_subscriptions, fuel: 0 };
         for listener in &spec.listeners {
             let outcome = match listen(&guest.network, listener).await {
                 Ok(socket) => guest.add(socket),

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use wasmtime_wasi::p1::types::Errno;
 
+use crate::descriptors::{Right, Share};
 use crate::p1::socket::Socket;
 
 /// A descriptor of a guest.
@@ -14,8 +15,8 @@ use crate::p1::socket::Socket;
 pub(super) enum Entry<S> {
     /// A standard stream, by its number in wasmtime-wasi's table.
     Stream(u32),
-    /// A file or directory, by its number in wasmtime-wasi's table.
-    File(u32),
+    /// A file or directory, by its number in wasmtime-wasi's table. A volume was there before the guest.
+    File(u32, Option<Right>),
     /// A socket.
     Socket(S),
 }
@@ -26,14 +27,39 @@ pub(super) struct Table<S = Box<Socket>> {
     entries: BTreeMap<u32, Entry<S>>,
     /// No number below it is free.
     lowest: u32,
+    /// Most files that may be open besides the volumes.
+    max_files: usize,
+    open_files: usize,
+    /// Where the files' descriptors come from.
+    share: Share,
 }
 
 impl<S> Table<S> {
     /// The standard streams, and `volumes` directories behind them, as wasmtime-wasi numbers them.
-    pub(super) fn new(volumes: u32) -> Table<S> {
+    pub(super) fn new(volumes: u32, max_files: usize, share: Share) -> Table<S> {
         let streams = (0..3).map(|number| (number, Entry::Stream(number)));
-        let directories = (3..3 + volumes).map(|number| (number, Entry::File(number)));
-        Table { entries: streams.chain(directories).collect(), lowest: 3 + volumes }
+        let directories = (3..3 + volumes).map(|number| (number, Entry::File(number, None)));
+        let entries = streams.chain(directories).collect();
+        Table { entries, lowest: 3 + volumes, max_files, open_files: 0, share }
+    }
+
+    /// The right to open one more file.
+    ///
+    /// # Errors
+    ///
+    /// `EMFILE`: as many are open as may be.
+    pub(super) fn room_for_file(&self) -> Result<Right, Errno> {
+        if self.open_files >= self.max_files {
+            return Err(Errno::Mfile);
+        }
+        self.share.take().ok_or(Errno::Mfile)
+    }
+
+    /// Adds a file that was opened with that right.
+    pub(super) fn add_file(&mut self, theirs: u32, right: Right) -> Result<u32, Errno> {
+        let number = self.add(Entry::File(theirs, Some(right)))?;
+        self.open_files += 1;
+        Ok(number)
     }
 
     /// Adds a descriptor under the lowest free number.
@@ -71,12 +97,20 @@ impl<S> Table<S> {
     pub(super) fn socket(&mut self, number: u32) -> Result<&mut S, Errno> {
         match self.entries.get_mut(&number).ok_or(Errno::Badf)? {
             Entry::Socket(socket) => Ok(socket),
-            Entry::Stream(_) | Entry::File(_) => Err(Errno::Notsock),
+            Entry::Stream(_) | Entry::File(..) => Err(Errno::Notsock),
         }
     }
 
     /// Takes a descriptor out; its number is free.
     pub(super) fn remove(&mut self, number: u32) -> Option<Entry<S>> {
+        let entry = self.take(number)?;
+        if let Entry::File(_, Some(_)) = entry {
+            self.open_files -= 1;
+        }
+        Some(entry)
+    }
+
+    fn take(&mut self, number: u32) -> Option<Entry<S>> {
         let entry = self.entries.remove(&number)?;
         self.lowest = self.lowest.min(number);
         Some(entry)
@@ -95,7 +129,7 @@ impl<S> Table<S> {
             return Ok(None);
         }
         let replaced = self.remove(to);
-        let moved = self.remove(from).ok_or(Errno::Badf)?;
+        let moved = self.take(from).ok_or(Errno::Badf)?;
         self.entries.insert(to, moved);
         // `to` looked free for a moment, and nothing below it is.
         while self.entries.contains_key(&self.lowest) {
@@ -108,15 +142,16 @@ impl<S> Table<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::descriptors::Descriptors;
 
     fn table(volumes: u32) -> Table<&'static str> {
-        Table::new(volumes)
+        Table::new(volumes, 2, Descriptors::new(100).share())
     }
 
     fn name(table: &Table<&'static str>, number: u32) -> String {
         match table.get(number) {
             Ok(Entry::Stream(theirs)) => format!("stream {theirs}"),
-            Ok(Entry::File(theirs)) => format!("file {theirs}"),
+            Ok(Entry::File(theirs, _)) => format!("file {theirs}"),
             Ok(Entry::Socket(name)) => (*name).to_owned(),
             Err(errno) => errno.to_string(),
         }
@@ -143,8 +178,31 @@ mod tests {
             assert!(table.remove(closed).is_none());
         }
         for expected in [0, 4, 6, 8] {
-            assert_eq!(table.add(Entry::File(9)), Ok(expected));
+            assert_eq!(table.add(Entry::File(9, None)), Ok(expected));
         }
+    }
+
+    #[test]
+    fn so_many_files_can_be_open_and_no_more() {
+        let mut table = table(2);
+        let open = |table: &mut Table<&'static str>| {
+            let right = table.room_for_file()?;
+            table.add_file(9, right)
+        };
+        let (first, second) = (open(&mut table).unwrap(), open(&mut table).unwrap());
+        assert_eq!(open(&mut table), Err(Errno::Mfile));
+        // Sockets and volumes are counted elsewhere.
+        let socket = table.add(Entry::Socket("a")).unwrap();
+        assert!(table.remove(socket).is_some() && table.remove(3).is_some());
+        assert_eq!(open(&mut table), Err(Errno::Mfile));
+        // What is renumbered is open still, what it replaces is not.
+        assert!(matches!(table.renumber(first, second), Ok(Some(Entry::File(9, Some(_))))));
+        assert!(open(&mut table).is_ok());
+        assert_eq!(open(&mut table), Err(Errno::Mfile));
+        // Others have all descriptors.
+        let mut poor = Table::<&'static str>::new(0, 2, Descriptors::new(1).share());
+        assert!(open(&mut poor).is_ok());
+        assert_eq!(open(&mut poor), Err(Errno::Mfile));
     }
 
     #[test]
@@ -163,7 +221,7 @@ mod tests {
         let mut table = table(0);
         let first = table.add(Entry::Socket("first")).unwrap();
         let second = table.add(Entry::Socket("second")).unwrap();
-        let third = table.add(Entry::File(3)).unwrap();
+        let third = table.add(Entry::File(3, None)).unwrap();
         assert!(matches!(table.renumber(first, 9), Err(Errno::Badf)));
         assert!(matches!(table.renumber(9, first), Err(Errno::Badf)));
         assert!(matches!(table.renumber(first, first), Ok(None)));
@@ -172,7 +230,7 @@ mod tests {
         assert!(matches!(table.get(second), Err(Errno::Badf)));
         // The number that became free is the next one, and the one that was replaced is not.
         assert_eq!(table.add(Entry::Socket("new")), Ok(second));
-        assert!(matches!(table.renumber(first, third), Ok(Some(Entry::File(3)))));
+        assert!(matches!(table.renumber(first, third), Ok(Some(Entry::File(3, None)))));
         assert_eq!(name(&table, third), "second");
         assert_eq!(table.add(Entry::Socket("again")), Ok(first));
         assert_eq!(table.add(Entry::Socket("last")), Ok(third + 1));

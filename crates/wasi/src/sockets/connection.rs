@@ -30,6 +30,9 @@ pub(crate) use writer::Writer;
 /// The most that is read or written at once.
 const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
+/// So much can be written at once whatever else the guest has: what one call that waits takes.
+const MIN_CHUNK_BYTES: usize = 4096;
+
 /// A connected socket. Its halves and the socket resource share it; the last one closes it.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -41,7 +44,7 @@ pub(crate) struct Connection {
     written: Notify,
     tasks: Tasks,
     /// Counted as a socket until the last half is gone.
-    _slot: Option<Slot>,
+    slot: Option<Slot>,
 }
 
 /// The state of the write half.
@@ -74,7 +77,7 @@ impl Connection {
             writing: Mutex::new(Writing::Idle),
             written: Notify::new(),
             tasks: tasks.clone(),
-            _slot: slot,
+            slot,
         })
     }
 
@@ -98,6 +101,12 @@ impl Connection {
 
     fn writing(&self) -> MutexGuard<'_, Writing> {
         self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much one write may be: it may have to be kept.
+    fn chunk_bytes(&self) -> usize {
+        let bytes = self.slot.as_ref().map_or(MAX_CHUNK_BYTES, |slot| slot.unsent_bytes());
+        bytes.clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES)
     }
 
     fn is_reading(&self) -> bool {

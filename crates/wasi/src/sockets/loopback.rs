@@ -35,7 +35,7 @@ pub(crate) async fn connect(
     // Whoever is bound to every address reaches loopback from loopback.
     let local = if local.ip().is_unspecified() { SocketAddr::new(loopback, local.port()) } else { local };
     let (near, far) = pair()?;
-    let own = Some(OwnPair { client: rustix::io::dup(&near)?, slot: network.slot()? });
+    let own = Some(OwnPair { client: rustix::io::fcntl_dupfd_cloexec(&near, 0)?, slot: network.slot()? });
     let accepted = Arrived { socket: far, addresses: Addresses { local: remote, remote: local }, own };
     queue.send(accepted).await.map_err(|_closed| Fault::ConnectionRefused)?;
     Ok((Arrived { socket: near, addresses: Addresses { local, remote }, own: None }, binding))

@@ -4,13 +4,16 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use capability::Refusal;
 use client::RequestError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::descriptors::{Right, Share};
 use crate::guest::GuestSpec;
+use crate::limits::HostLimits;
 use crate::sockets::asked::{Asked, Host, target};
 use crate::sockets::denial::{Action, Denial, DenialCause, DenialReport};
 use crate::sockets::fault::Fault;
@@ -36,12 +39,62 @@ struct Shared {
     published: Mutex<HashMap<(Transport, u16), Weak<Published>>>,
     /// One permit for each socket that the guest may still have.
     slots: Arc<Semaphore>,
+    max_sockets: usize,
+    /// Where the sockets' descriptors come from.
+    share: Share,
+    /// Datagrams that wait to be read, of all sockets, in bytes.
+    datagrams: DatagramBytes,
+    /// What may be kept of what was written, in bytes.
+    unsent_bytes: usize,
     tasks: Tasks,
 }
 
 /// The right to have one more socket. Whatever keeps a descriptor or a port alive has a clone; with the last it is given
 /// back.
-pub(crate) type Slot = Arc<OwnedSemaphorePermit>;
+pub(crate) type Slot = Arc<Seat>;
+
+/// One socket among those of its guest.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    permit: OwnedSemaphorePermit,
+    _descriptor: Right,
+    max_sockets: usize,
+    unsent_bytes: usize,
+}
+
+impl Seat {
+    /// What this socket may keep of what was written, in bytes: the fewer, the more sockets there are.
+    pub(crate) fn unsent_bytes(&self) -> usize {
+        let sockets = self.max_sockets.saturating_sub(self.permit.semaphore().available_permits());
+        self.unsent_bytes / sockets.max(1)
+    }
+}
+
+/// The datagrams of one guest that wait to be read. Clones share the count.
+#[derive(Clone, Debug)]
+pub(crate) struct DatagramBytes {
+    waiting: Arc<AtomicUsize>,
+    max: usize,
+}
+
+impl DatagramBytes {
+    pub(crate) fn new(max: usize) -> DatagramBytes {
+        DatagramBytes { waiting: Arc::default(), max }
+    }
+
+    /// Whether there is room for any.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) < self.max
+    }
+
+    pub(crate) fn add(&self, bytes: usize) {
+        self.waiting.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, bytes: usize) {
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
 
 /// Tells of refusals.
 #[derive(Clone, Debug)]
@@ -73,9 +126,10 @@ impl Network {
         handle: Option<client::Handle>,
         application: Option<String>,
         report: Arc<dyn DenialReport>,
-        max_sockets: usize,
+        limits: &HostLimits,
+        share: Share,
     ) -> Network {
-        let slots = Arc::new(Semaphore::new(max_sockets.min(Semaphore::MAX_PERMITS)));
+        let max_sockets = limits.sockets.min(Semaphore::MAX_PERMITS);
         let shared = Shared {
             handle,
             application,
@@ -83,15 +137,20 @@ impl Network {
             names: Arc::default(),
             ports: Ports::default(),
             published: Mutex::default(),
-            slots,
+            slots: Arc::new(Semaphore::new(max_sockets)),
+            max_sockets,
+            share,
+            datagrams: DatagramBytes::new(limits.datagram_bytes),
+            unsent_bytes: limits.unsent_bytes,
             tasks: Tasks::default(),
         };
         Network { shared: Arc::new(shared) }
     }
 
     /// The network that a guest is given.
-    pub(crate) fn of(spec: &GuestSpec) -> Network {
-        Network::new(spec.network.clone(), spec.application.clone(), Arc::clone(&spec.report), spec.max_sockets)
+    pub(crate) fn of(spec: &GuestSpec, share: Share) -> Network {
+        let (handle, application) = (spec.network.clone(), spec.application.clone());
+        Network::new(handle, application, Arc::clone(&spec.report), &spec.host_limits, share)
     }
 
     /// The guest's tasks.
@@ -115,7 +174,16 @@ impl Network {
     ///
     /// [`Fault::NewSocketLimit`]: the guest has as many as it may.
     pub(crate) fn slot(&self) -> Result<Slot, Fault> {
-        Arc::clone(&self.shared.slots).try_acquire_owned().map(Arc::new).map_err(|_full| Fault::NewSocketLimit)
+        let Shared { slots, max_sockets, share, unsent_bytes, .. } = &*self.shared;
+        let permit = Arc::clone(slots).try_acquire_owned().map_err(|_full| Fault::NewSocketLimit)?;
+        let descriptor = share.take().ok_or(Fault::NewSocketLimit)?;
+        let (max_sockets, unsent_bytes) = (*max_sockets, *unsent_bytes);
+        Ok(Arc::new(Seat { permit, _descriptor: descriptor, max_sockets, unsent_bytes }))
+    }
+
+    /// The datagrams of all sockets that wait to be read.
+    pub(crate) fn datagrams(&self) -> DatagramBytes {
+        self.shared.datagrams.clone()
     }
 
     /// Takes a local address. A port that the guest names is registered with the switchboard, so that it can be reached

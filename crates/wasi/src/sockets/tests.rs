@@ -17,6 +17,8 @@ use channel::Channel;
 use protocol::message::{Call, Failure, Reply, Request, RequestBody, Response, ResponseBody};
 use tokio::task::JoinSet;
 
+use crate::descriptors::Descriptors;
+use crate::limits::HostLimits;
 use crate::sockets::denial::{Denial, DenialReport};
 use crate::sockets::network::Network;
 
@@ -75,6 +77,12 @@ impl Switchboard {
     }
 }
 
+fn network(handle: Option<client::Handle>, application: Option<String>, denials: &Arc<Denials>) -> Network {
+    let limits = HostLimits { sockets: MAX_SOCKETS, ..HostLimits::default() };
+    let share = Descriptors::new(usize::MAX).share();
+    Network::new(handle, application, Arc::clone(denials) as _, &limits, share)
+}
+
 /// A guest's network with a fake switchboard at the other end.
 struct World {
     network: Network,
@@ -88,14 +96,14 @@ impl World {
         let switchboard = Switchboard::new(answer);
         let denials = Arc::new(Denials::default());
         let handle = Some(switchboard.handle.clone());
-        let network = Network::new(handle, Some("shop".to_owned()), Arc::clone(&denials) as _, MAX_SOCKETS);
+        let network = network(handle, Some("shop".to_owned()), &denials);
         World { network, denials, switchboard: Some(switchboard) }
     }
 
     /// A guest without a network.
     fn without_network() -> World {
         let denials = Arc::new(Denials::default());
-        let network = Network::new(None, None, Arc::clone(&denials) as _, MAX_SOCKETS);
+        let network = network(None, None, &denials);
         World { network, denials, switchboard: None }
     }
 

@@ -73,7 +73,7 @@ impl UdpSocket {
         let shared = Shared {
             network: network.clone(),
             family,
-            inbox: Inbox::default(),
+            inbox: Inbox::new(network.datagrams()),
             scratch: Scratch::default(),
             state: Mutex::default(),
             answered: Notify::new(),

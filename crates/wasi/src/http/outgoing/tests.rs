@@ -10,7 +10,8 @@ use http_body_util::{BodyExt, Empty, Full};
 use http_client::Trust;
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody, WasiHttpHooks};
 
-use super::{Hooks, MAX_REQUESTS, OutgoingHttp};
+use super::{Hooks, OutgoingHttp};
+use crate::limits::HostLimits;
 use crate::sockets::tests::{Answer, Denials, Switchboard, connected, refused, unreachable};
 
 /// A guest's requests, with a fake switchboard at the other end.
@@ -26,7 +27,7 @@ impl World {
         let denials = Arc::new(Denials::default());
         let handle = Some(switchboard.handle.clone());
         let outgoing = OutgoingHttp::new(handle, Some("shop".to_owned()), Arc::clone(&denials) as _, Trust::nothing());
-        let hooks = Hooks::new(Some(Arc::new(outgoing)), Arc::clone(&denials) as _);
+        let hooks = Hooks::new(Some(Arc::new(outgoing)), Arc::clone(&denials) as _, &HostLimits::default());
         World { hooks, denials, switchboard }
     }
 
@@ -176,7 +177,7 @@ async fn without_a_network_everything_is_denied_and_told() {
     let denials = Arc::new(Denials::default());
     let outgoing = OutgoingHttp::new(None, None, Arc::clone(&denials) as _, Trust::nothing());
     for way in [None, Some(Arc::new(outgoing))] {
-        let mut hooks = Hooks::new(way, Arc::clone(&denials) as _);
+        let mut hooks = Hooks::new(way, Arc::clone(&denials) as _, &HostLimits::default());
         for uri in ["http://localhost:8080/", "http://[::1]/"] {
             let failed = send(&mut hooks, http::Request::get(uri).body(bodiless()).unwrap()).await;
             assert!(matches!(failed, Err(Error::HttpRequestDenied)), "{failed:?}");
@@ -192,7 +193,7 @@ async fn a_guest_has_so_many_requests_under_way_and_no_more() {
     let mut world = World::new(|_| hello());
     let request = || http::Request::get("http://db/").body(bodiless()).unwrap();
     let mut send = || world.hooks.send_request(request(), None, Box::new(async { Ok(()) }));
-    let mut under_way: Vec<_> = (0..MAX_REQUESTS).map(|_| send()).collect();
+    let mut under_way: Vec<_> = (0..HostLimits::default().requests).map(|_| send()).collect();
     let failed = Box::into_pin(send()).await.map(drop);
     assert!(matches!(failed, Err(Error::ConnectionLimitReached)), "{failed:?}");
     let (response, _) = Box::into_pin(under_way.remove(0)).await.unwrap();

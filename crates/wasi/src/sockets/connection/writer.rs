@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use wasmtime_wasi_io::poll::Pollable;
 use wasmtime_wasi_io::streams::{OutputStream, StreamError, StreamResult};
 
-use super::{Connection, MAX_CHUNK_BYTES, Writing, failed};
+use super::{Connection, MIN_CHUNK_BYTES, Writing, failed};
 use crate::sockets::fault::Fault;
 
 /// The half that a guest writes.
@@ -17,16 +17,18 @@ pub(crate) struct Writer {
     connection: Arc<Connection>,
     /// Whether dropping it ends the half.
     owns: bool,
+    /// How much the next write may be.
+    permitted_bytes: usize,
 }
 
 impl Writer {
     pub(crate) fn new(connection: &Arc<Connection>) -> Writer {
-        Writer { connection: Arc::clone(connection), owns: true }
+        Writer { connection: Arc::clone(connection), owns: true, permitted_bytes: MIN_CHUNK_BYTES }
     }
 
     /// One of several: dropping it ends nothing.
     pub(crate) fn shared(connection: &Arc<Connection>) -> Writer {
-        Writer { connection: Arc::clone(connection), owns: false }
+        Writer { connection: Arc::clone(connection), owns: false, permitted_bytes: MIN_CHUNK_BYTES }
     }
 
     /// Hands `data` to the kernel and tells how much of it was taken, which is not 0 unless `data` is empty.
@@ -71,7 +73,7 @@ impl Writer {
 impl OutputStream for Writer {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         let mut writing = self.check()?;
-        if !matches!(*writing, Writing::Idle) || bytes.len() > MAX_CHUNK_BYTES {
+        if !matches!(*writing, Writing::Idle) || bytes.len() > self.permitted_bytes {
             return Err(StreamError::trap("the guest wrote more than `check-write` allowed"));
         }
         match self.connection.send_now(bytes) {
@@ -103,8 +105,11 @@ impl OutputStream for Writer {
     }
 
     fn check_write(&mut self) -> StreamResult<usize> {
-        let writing = self.check()?;
-        Ok(if matches!(*writing, Writing::Idle) { MAX_CHUNK_BYTES } else { 0 })
+        if !matches!(*self.check()?, Writing::Idle) {
+            return Ok(0);
+        }
+        self.permitted_bytes = self.connection.chunk_bytes();
+        Ok(self.permitted_bytes)
     }
 }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use crate::sockets::fault::Fault;
+use crate::sockets::network::DatagramBytes;
 
 /// Most bytes that wait, each datagram counted with its overhead: about what the kernel keeps for a UDP socket.
 const MAX_BYTES: usize = 256 * 1024;
@@ -15,10 +16,10 @@ const MAX_BYTES: usize = 256 * 1024;
 const OVERHEAD_BYTES: usize = 256;
 
 /// The queue. Clones share it.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(super) struct Inbox(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     queue: Mutex<Queue>,
     arrived: Notify,
@@ -26,10 +27,12 @@ struct Shared {
     room: Notify,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     waiting: VecDeque<Received>,
     bytes: usize,
+    /// What waits in all queues of the guest.
+    of_guest: DatagramBytes,
 }
 
 /// A datagram, or what the kernel reported about a peer instead.
@@ -40,10 +43,16 @@ pub(super) struct Received {
 }
 
 impl Inbox {
+    /// An empty one. What comes counts among all `of_guest`.
+    pub(super) fn new(of_guest: DatagramBytes) -> Inbox {
+        let queue = Mutex::new(Queue { waiting: VecDeque::new(), bytes: 0, of_guest });
+        Inbox(Arc::new(Shared { queue, arrived: Notify::new(), room: Notify::new() }))
+    }
+
     /// Adds a datagram, unless there is no room.
     pub(super) fn push(&self, from: SocketAddr, data: &[u8]) {
         let mut queue = self.lock();
-        if queue.has_room() {
+        if queue.has_room() && queue.of_guest.has_room() {
             queue.add(Received { from, data: Ok(data.to_vec()) });
             drop(queue);
             self.0.arrived.notify_waiters();
@@ -88,8 +97,7 @@ impl Inbox {
     /// Drops what is from other peers, and errors: they are told to who is connected, and came before that.
     pub(super) fn keep_only(&self, peer: SocketAddr) {
         let mut queue = self.lock();
-        let waiting = std::mem::take(&mut queue.waiting);
-        queue.bytes = 0;
+        let waiting = queue.empty();
         let keeps = |received: &Received| received.from == peer && received.data.is_ok();
         waiting.into_iter().filter(keeps).for_each(|received| queue.add(received));
         drop(queue);
@@ -122,13 +130,26 @@ impl Queue {
 
     fn add(&mut self, received: Received) {
         self.bytes += received.size();
+        self.of_guest.add(received.size());
         self.waiting.push_back(received);
     }
 
     fn remove(&mut self) -> Option<Received> {
         let received = self.waiting.pop_front()?;
         self.bytes -= received.size();
+        self.of_guest.remove(received.size());
         Some(received)
+    }
+
+    fn empty(&mut self) -> VecDeque<Received> {
+        self.of_guest.remove(std::mem::take(&mut self.bytes));
+        std::mem::take(&mut self.waiting)
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.empty();
     }
 }
 
@@ -142,6 +163,10 @@ impl Received {
 mod tests {
     use super::*;
 
+    fn inbox() -> Inbox {
+        Inbox::new(DatagramBytes::new(usize::MAX))
+    }
+
     fn peer(port: u16) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], port))
     }
@@ -152,7 +177,7 @@ mod tests {
 
     #[test]
     fn datagrams_come_in_order_and_keep_their_ends() {
-        let inbox = Inbox::default();
+        let inbox = inbox();
         for data in [&b"one"[..], b"", b"three"] {
             inbox.push(peer(1), data);
         }
@@ -164,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_too_much_is_lost() {
-        let inbox = Inbox::default();
+        let inbox = inbox();
         (0..10_000).for_each(|_| inbox.push(peer(1), &[0; 1000]));
         let kept = std::iter::from_fn(|| inbox.take(None)).count();
         assert!((100..=300).contains(&kept), "{kept}");
@@ -173,8 +198,23 @@ mod tests {
     }
 
     #[test]
+    fn all_sockets_of_a_guest_share_a_bound() {
+        let of_guest = DatagramBytes::new(10_000);
+        let inboxes: Vec<_> = (0..100).map(|_| Inbox::new(of_guest.clone())).collect();
+        inboxes.iter().for_each(|inbox| (0..10).for_each(|_| inbox.push(peer(1), &[0; 1000])));
+        let kept = |inbox: &Inbox| inbox.lock().waiting.len();
+        assert_eq!(inboxes.iter().map(kept).sum::<usize>(), 8);
+        drop(inboxes);
+        let other = Inbox::new(of_guest);
+        (0..10).for_each(|_| other.push(peer(1), &[0; 1000]));
+        assert_eq!(kept(&other), 8);
+        other.keep_only(peer(2));
+        assert!(other.lock().of_guest.has_room());
+    }
+
+    #[test]
     fn a_connected_socket_hears_one_peer_and_of_its_errors() {
-        let inbox = Inbox::default();
+        let inbox = inbox();
         inbox.push(peer(1), b"mine");
         inbox.push(peer(2), b"other");
         inbox.push_fault(peer(2), Fault::ConnectionRefused);
@@ -189,7 +229,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_full_queue_has_room_when_something_was_taken() {
-        let inbox = Inbox::default();
+        let inbox = inbox();
         while inbox.lock().has_room() {
             inbox.push(peer(1), &[0; 1000]);
         }
