@@ -17,6 +17,7 @@ pub struct Cord {
     environment: Vec<(OsString, OsString)>,
     folder: Option<OsString>,
     stdin: Stdio,
+    stdout: Stdio,
     stderr: Stdio,
 }
 
@@ -30,6 +31,7 @@ impl Cord {
             environment: Vec::new(),
             folder: None,
             stdin: Stdio::null(),
+            stdout: Stdio::piped(),
             stderr: Stdio::piped(),
         };
         new.cache(&programs::shared_cache()).arguments(arguments)
@@ -102,6 +104,13 @@ impl Cord {
         self
     }
 
+    /// Lets standard output go elsewhere.
+    #[must_use]
+    pub fn stdout_to(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = stdout.into();
+        self
+    }
+
     /// Lets standard error go elsewhere.
     #[must_use]
     pub fn stderr_to(mut self, stderr: impl Into<Stdio>) -> Self {
@@ -114,11 +123,11 @@ impl Cord {
     pub fn start(self) -> Running {
         let mut words = self.wrapper.into_iter().chain([self.program]).chain(self.arguments);
         let mut command = Command::new(words.next().expect("a program"));
-        command.args(words).envs(self.environment).stdin(self.stdin).stderr(self.stderr);
+        command.args(words).envs(self.environment).stdin(self.stdin).stdout(self.stdout).stderr(self.stderr);
         if let Some(folder) = self.folder {
             command.current_dir(folder);
         }
-        Running::start(&mut command)
+        Running::start_as_set(&mut command)
     }
 
     /// Runs it to its end.

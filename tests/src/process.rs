@@ -28,7 +28,12 @@ impl Running {
     /// Starts a process whose output is kept. What `stdin` and `stderr` were set to stays.
     #[must_use]
     pub fn start(command: &mut Command) -> Self {
-        let started = command.stdout(Stdio::piped()).spawn();
+        Self::start_as_set(command.stdout(Stdio::piped()))
+    }
+
+    /// Starts a process, and keeps of its output what is a pipe.
+    pub(crate) fn start_as_set(command: &mut Command) -> Self {
+        let started = command.spawn();
         let mut child = started.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let stdin = child.stdin.take();
         let (stdout, stderr) = (Capture::of(child.stdout.take()), Capture::of(child.stderr.take()));

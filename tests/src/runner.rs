@@ -9,6 +9,7 @@ use manifest::{Command, GuestPlan, Outside, RunPlan, Typed, service};
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 /// The service that every guest of these tests is.
@@ -53,6 +54,8 @@ pub fn constraint(plan: &GuestPlan) -> Constraint {
 #[derive(Debug)]
 pub struct Brokered {
     process: Running,
+    /// As long as it is open, the broker takes connections from outside.
+    _doors: UnixStream,
     plan: GuestPlan,
     strong: Handle,
 }
@@ -71,8 +74,10 @@ impl Brokered {
         let (ours, theirs) = fdpass::pair().unwrap();
         let service = format!("--service={}", plan.service);
         let publish = plan.publish.iter().map(|publish| format!("--publish={publish}"));
+        let (doors, theirs_of_doors) = UnixStream::pair().unwrap();
         let broker = Cord::new(["broker", &service]).arguments(publish).wrapped(wrapper).stdin(theirs);
-        Self { process: broker.start(), plan, strong: Handle::new(ours).unwrap() }
+        let process = broker.stdout_to(OwnedFd::from(theirs_of_doors)).start();
+        Self { process, _doors: doors, plan, strong: Handle::new(ours).unwrap() }
     }
 
     /// Its process.

@@ -252,8 +252,8 @@ fn asked(capability: &Capability, body: &RequestBody, now: Duration) -> Asked {
     let from = match body {
         RequestBody::Constrain(constraint) => union(own_out, &constraint.out_labels),
         RequestBody::ServerStart(labels) | RequestBody::EgressStart(labels) | RequestBody::ResolverStart(labels) => {
-            // What registers has in-labels; who registers it is in the out-labels.
-            union(&union(own_in, labels), own_out)
+            // What registers has in-labels; who registers it is in the out-labels, which come first.
+            union(&union(own_out, own_in), labels)
         }
         RequestBody::ClientConnect(labels)
         | RequestBody::IngressConnect { labels, .. }

@@ -1,6 +1,6 @@
 //! x
-use crate::flower::{constrain, rights};
-use capability::{Labels, Right};
+use crate::flower::rights;
+use capability::Right;
 use cord_tests::board::Board;
 use cord_tests::process::Running;
 use cord_tests::wait;
