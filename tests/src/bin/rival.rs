@@ -1,5 +1,5 @@
 //! A runner played by a program, on the handle that is its standard input: `rival flood KIND` asks as fast as it can and
-//! for ever; `rival measure COUNT LABEL=VALUE...` connects one after another and prints the nanoseconds that each took.
+//! for ever, and says `flooding` when it has begun; `rival measure COUNT LABEL=VALUE...` connects one after another and prints the nanoseconds that each took.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a program of the tests, that fails them")]
 
 use capability::{Constraint, Labels};
@@ -8,7 +8,7 @@ use protocol::Message;
 use protocol::message::{Request, RequestBody, RequestId, Response, ResponseBody};
 use rustix::event::{PollFd, PollFlags, poll};
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 fn main() {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -25,14 +25,17 @@ fn parse(words: &[&str]) -> Labels {
     Labels::try_from_pairs(words.iter().map(|word| word.split_once('=').unwrap())).unwrap()
 }
 
-/// Connects `count` times, each time when the last connection is closed.
+/// So long it does something else between two connections. Otherwise it would be another flood.
+const PAUSE: Duration = Duration::from_micros(300);
+
+/// Connects `count` times, each time a while after the last connection is closed.
 fn measure(handle: OwnedFd, count: usize, labels: &Labels) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let handle = Handle::new(handle).unwrap();
         let server = handle.serve(labels).await.unwrap();
         for _ in 0..count {
-            std::thread::sleep(std::time::Duration::from_micros(300));
+            std::thread::sleep(PAUSE);
             let started = now();
             let connection = handle.connect(labels).await.unwrap();
             println!("{}", started.elapsed().as_nanos());
@@ -61,12 +64,14 @@ fn flood(handle: OwnedFd, kind: &str, labels: &Labels) {
     };
     let mut packets = (1..).map(request);
     let mut buffer = vec![0; protocol::MAX_MESSAGE_BYTES];
+    let mut says = Some("flooding");
     loop {
         for handle in &handles {
             let packet = packets.next().unwrap();
             while fdpass::send(handle.as_fd(), &packet, &[]).is_ok() {}
             while reads && fdpass::receive(handle.as_fd(), &mut buffer, 1).is_ok() {}
         }
+        says.take().into_iter().for_each(|text| println!("{text}"));
         let interest = if reads { PollFlags::IN | PollFlags::OUT } else { PollFlags::OUT };
         let mut waits: Vec<PollFd<'_>> = handles.iter().map(|handle| PollFd::new(handle, interest)).collect();
         poll(&mut waits, None).unwrap();

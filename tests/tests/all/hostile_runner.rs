@@ -8,11 +8,17 @@ mod latency;
 mod lies;
 mod packets;
 
-use capability::{Labels, Refusal, keys};
+use capability::{Constraint, Grant, Labels, Pattern, Refusal, Right, keys};
 use client::{Decisions, Handle, RequestError};
+use cord_tests::board::Board;
+use cord_tests::process::{Outcome, Running, computed};
 use cord_tests::runner::{Brokered, SERVICE};
+use cord_tests::wait;
+use rustix::process::Signal;
 use std::ffi::OsString;
 use std::fmt::Debug;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
 
 /// A guest's handle in wrong hands, and a watcher who sees every decision.
 struct Liar {
@@ -63,5 +69,57 @@ impl Liar {
     async fn expect_allowed(&self, request: &str) {
         let told = self.seen.next().await.unwrap();
         assert_eq!((told.request.as_str(), told.failure), (request, None));
+    }
+}
+
+/// A handle of a runner's own at a switchboard that several share.
+async fn weaker(board: &Board) -> OwnedFd {
+    let both = [Right::ClientConnect, Right::ServerStart];
+    let grants = both.map(|right| Grant::new(right).with("service", Pattern::Any).unwrap());
+    let rights = both.into_iter().collect();
+    let own = Constraint { rights, grants: Some(grants.into()), ..Constraint::default() };
+    board.handle().constrain(&own).await.unwrap()
+}
+
+/// A runner in a process of its own (`tests/src/bin/rival.rs`).
+struct Rival {
+    process: Running,
+}
+
+impl Rival {
+    fn start(handle: OwnedFd, words: &[&str]) -> Running {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rival"));
+        Running::start(command.args(words).stdin(Stdio::from(handle)).stderr(Stdio::piped()))
+    }
+
+    /// One that connects to itself so many times and tells how long each took.
+    fn measure(board: &Board, count: &str) -> Outcome {
+        let outcome = Self::start(wait::run(weaker(board)), &["measure", count, "service=db"]).wait();
+        outcome.expect_silent_success();
+        outcome
+    }
+
+    /// One that floods, and has begun.
+    fn flood(board: &Board, kind: &str) -> Self {
+        let process = Self::start(wait::run(weaker(board)), &["flood", kind, "service=none"]);
+        process.wait_for_stdout("flooding");
+        Self { process }
+    }
+
+    /// Lets it sleep, and waits until the switchboard has nothing left of what it said.
+    fn pause(&self, board: &Board) {
+        self.process.signal(Signal::STOP);
+        let computed = || computed(board.process().pid());
+        wait::until("the end of the flood", || {
+            let before = computed();
+            // As long as a party may have to rest.
+            (0..40).for_each(|_| wait::moment());
+            computed() == before
+        });
+    }
+
+    fn go_on(&self) {
+        self.process.signal(Signal::CONT);
+        (0..20).for_each(|_| wait::moment());
     }
 }
