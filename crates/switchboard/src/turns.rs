@@ -28,9 +28,6 @@ const SLICE: Duration = Duration::from_micros(20);
 const LONG_TURN: Duration = Duration::from_micros(100);
 /// So many times as long as the turn was.
 const REST: u32 = 7;
-/// How long the turns of a party are timed by the processor's clock, once one seemed long by the other. It may have been
-/// another process that took the time; to ask the processor each time would cost everybody a tenth more.
-const SUSPICION: Duration = Duration::from_secs(1);
 
 /// Whose turn it is.
 pub(crate) struct Turns {
@@ -42,7 +39,7 @@ pub(crate) struct Turns {
 pub(crate) trait Clocks: Send + Sync {
     /// How long the switchboard has been there.
     fn passed(&self) -> Duration;
-    /// How long this thread has been at work.
+    /// How long this thread has been at work. What counts of a turn: another process may have had the processor meanwhile.
     fn worked(&self) -> Duration;
 }
 
@@ -59,8 +56,6 @@ struct State {
     parties: u64,
     /// Those who wait, in the order in which they came, by what their party has used and its number.
     waiting: BTreeMap<(Duration, u64), Askers>,
-    /// Those whose party rests, by its number.
-    resting: BTreeMap<u64, Askers>,
 }
 
 /// The right to be heard now. Dropping it gives it to the next.
@@ -68,9 +63,8 @@ struct State {
 pub(crate) struct Turn {
     baton: Baton,
     party: Party,
-    /// When it began, on either clock.
-    passed: Duration,
-    worked: Option<Duration>,
+    /// How long the thread had been at work when it began.
+    began: Duration,
 }
 
 /// What only one has at a time.
@@ -110,30 +104,25 @@ impl Turns {
                     Err(_) => std::future::pending().await,
                 },
             };
-            let passed = self.now();
-            let (rest, is_suspected) = party.rest(passed);
+            let rest = party.rest(self.now());
             if rest.is_zero() {
-                let worked = is_suspected.then(|| self.clocks.worked());
-                return Turn { baton, party: party.clone(), passed, worked };
+                return Turn { baton, party: party.clone(), began: self.clocks.worked() };
             }
-            let resting = Resting::begin(baton, party);
+            drop(baton);
             sleep(rest).await;
-            drop(resting);
         }
     }
 
     fn ask(self: &Arc<Self>, party: &Party) -> Result<Baton, oneshot::Receiver<Baton>> {
         let mut state = self.lock();
         let used = party.account().used;
-        if !state.is_taken && !state.resting.contains_key(&party.number()) {
+        if !state.is_taken {
             let used = used.max(state.used_by_last);
             (state.is_taken, state.used_by_last, party.account().used) = (true, used, used);
             return Ok(self.baton());
         }
         let (sender, receiver) = oneshot::channel();
-        if let Some(askers) = state.resting.get_mut(&party.number()) {
-            askers.push_back(sender);
-        } else if let Some(askers) = state.waiting.get_mut(&(used, party.number())) {
+        if let Some(askers) = state.waiting.get_mut(&(used, party.number())) {
             askers.push_back(sender);
         } else {
             let used = used.max(state.used_by_last);
@@ -179,16 +168,10 @@ impl fmt::Debug for Turns {
 impl Turn {
     /// Ends the turn of a party that has been heard.
     pub(crate) async fn end(self) {
-        let Self { baton, party, passed, worked } = self;
-        let clocks = &baton.turns.clocks;
-        let now = clocks.passed();
-        let passed = now.saturating_sub(passed);
-        let took = worked.map_or(passed.min(LONG_TURN), |worked| clocks.worked().saturating_sub(worked));
-        if passed > LONG_TURN {
-            party.account().suspected_until = now + SUSPICION;
-        }
+        let Self { baton, party, began } = self;
+        let took = baton.turns.clocks.worked().saturating_sub(began);
         if took > LONG_TURN {
-            party.account().rests_until = now + took * REST;
+            party.account().rests_until = baton.turns.now() + took * REST;
         }
         if baton.turns.charge(&party, took) {
             // The turn is kept meanwhile: whoever turns out to have been waiting may be the next.
@@ -220,42 +203,6 @@ impl Turns {
 impl Drop for Baton {
     fn drop(&mut self) {
         if self.is_held {
-            self.turns.pass_on();
-        }
-    }
-}
-
-/// That a party rests: one of its handles waits for the end of that, and the others for that one.
-struct Resting {
-    turns: Arc<Turns>,
-    number: u64,
-    used: Duration,
-}
-
-impl Resting {
-    fn begin(baton: Baton, party: &Party) -> Self {
-        let turns = Arc::clone(&baton.turns);
-        let mut state = turns.lock();
-        let used = party.account().used;
-        let askers = state.waiting.remove(&(used, party.number())).unwrap_or_default();
-        state.resting.insert(party.number(), askers);
-        drop(state);
-        Self { turns, number: party.number(), used }
-    }
-}
-
-impl Drop for Resting {
-    /// Also if the handle is closed meanwhile: then the next finds that its party rests.
-    fn drop(&mut self) {
-        let mut state = self.turns.lock();
-        if let Some(askers) = state.resting.remove(&self.number)
-            && !askers.is_empty()
-        {
-            state.waiting.insert((self.used, self.number), askers);
-        }
-        if !state.is_taken {
-            state.is_taken = true;
-            drop(state);
             self.turns.pass_on();
         }
     }

@@ -23,8 +23,6 @@ pub(super) struct Account {
     pub(super) used: Duration,
     /// Until when it rests.
     pub(super) rests_until: Duration,
-    /// Until when its turns are timed by the processor's clock.
-    pub(super) suspected_until: Duration,
     /// When it was last complained about.
     complaint: Option<Duration>,
     /// How often since, without a word.
@@ -56,10 +54,9 @@ impl Party {
         Some(std::mem::take(&mut account.kept_back))
     }
 
-    /// How long it has to rest from `now` on, and whether its turn must be timed by the processor's clock.
-    pub(super) fn rest(&self, now: Duration) -> (Duration, bool) {
-        let account = self.account();
-        (account.rests_until.saturating_sub(now), now < account.suspected_until)
+    /// How long it has to rest from `now` on.
+    pub(super) fn rest(&self, now: Duration) -> Duration {
+        self.account().rests_until.saturating_sub(now)
     }
 
     pub(super) fn account(&self) -> MutexGuard<'_, Account> {

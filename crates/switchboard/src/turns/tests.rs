@@ -136,11 +136,10 @@ async fn rests_after(turns_had: &[(u64, u64)]) -> bool {
 #[tokio::test]
 async fn after_long_turns_a_party_rests_with_all_its_handles_and_holds_up_nobody() {
     assert!(!rests_after(&[(90, 90); 5]).await);
-    // The first may have been long because another process had the processor.
-    assert!(!rests_after(&[(5000, 5000)]).await);
+    // Another process had the processor.
     assert!(!rests_after(&[(5000, 5); 5]).await);
-    assert!(rests_after(&[(5000, 5000); 2]).await);
-    assert!(rests_after(&[(5000, 5000), (9, 9), (9, 9), (5000, 5000)]).await);
+    assert!(rests_after(&[(5000, 5000)]).await);
+    assert!(rests_after(&[(9, 9), (5000, 5000)]).await);
 }
 
 #[tokio::test]
@@ -150,8 +149,8 @@ async fn a_turn_is_never_lost_with_a_task() {
     let parties: Vec<Party> = (0..7).map(|_| turns.new_party(Labels::new())).collect();
     let held = turns.take(&parties[0]).await;
     let mut tasks = JoinSet::new();
-    for party in parties.iter().cycle().take(10_000).cloned() {
-        let (turns, clock) = (turns.clone(), clock.clone());
+    for party in parties.iter().cycle().take(10_000) {
+        let (turns, party, clock) = (turns.clone(), party.clone(), clock.clone());
         tasks.spawn(async move { take(&turns, &party, &clock, 1).await });
     }
     yield_now().await;
