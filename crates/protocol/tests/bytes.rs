@@ -2,7 +2,7 @@
 //!
 //! Messages are written here field by field, not by our own encoder: a changed field number fails these tests.
 
-#![expect(clippy::unwrap_used, reason = "what a helper cannot set up fails the test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "what a helper cannot set up fails the test")]
 
 use capability::{Constraint, LabelKey, Labels, LimitKind, MAX_LABELS, Refusal, Right, UnreachableCause};
 use protocol::message::{

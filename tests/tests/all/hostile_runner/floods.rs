@@ -1,7 +1,7 @@
 //! How much a runner that asks without end, or reads nothing, can make the switchboard keep; and that others go on.
 
 use super::{Rival, weaker};
-use crate::hostile_wire::{request, send_anything};
+use crate::hostile_wire::request;
 use capability::{Constraint, LimitKind, Refusal, Right};
 use client::{Handle, RequestError};
 use cord_tests::board::{Board, labels};
@@ -115,8 +115,7 @@ fn dialled_sockets_for_one_who_never_reads_are_bounded_and_others_still_connect(
             }
             most = most.max(descriptors(pid));
         }
-        println!("{sent} requests of one who never reads: {most} descriptors at most, {open} without");
-        assert!(most <= open + deaf.len() * MOST_WAITING, "{most} descriptors, {open} without");
+        assert!(most <= open + deaf.len() * MOST_WAITING, "{sent} requests: {most} descriptors, {open} without");
         drop(other.connect(&asked).await.unwrap());
         drop((deaf, guest, other));
         wait::until("the sockets to be closed", || descriptors(pid) <= open);

@@ -36,6 +36,7 @@ impl Rounds {
     }
 }
 
+#[expect(clippy::print_stdout, reason = "the figures, for who wants to see them")]
 fn expect_little_delay(kind: &str) {
     let mut ratio = f64::INFINITY;
     for _ in 0..ATTEMPTS {
