@@ -24,7 +24,7 @@ impl Board {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("board");
-        let process = Cord::new([OsStr::new("switchboard"), socket.as_os_str()]).start();
+        let process = Cord::new([OsStr::new("switchboard"), socket.as_os_str()]).watched().start();
         let board = Self { process, socket, _folder: folder };
         wait::until("the switchboard's socket", || board.socket.exists());
         board

@@ -25,7 +25,15 @@ impl Network {
     /// Makes the network.
     #[must_use]
     pub fn start() -> Self {
-        let network = Self::running("echo ready && exec sleep infinity", &[], Stdio::inherit());
+        Self::with_addresses([])
+    }
+
+    /// Makes the network, with these addresses too.
+    #[must_use]
+    pub fn with_addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Self {
+        let add = addresses.into_iter().map(|address| format!("ip address add {address} dev lo && "));
+        let line = add.collect::<String>() + "echo ready && exec sleep infinity";
+        let network = Self::running(&line, &[], Stdio::inherit());
         network.process.wait_for_stdout("ready\n");
         network
     }
@@ -33,10 +41,13 @@ impl Network {
     /// Makes the network, and in it a process by a line of shell with `$0` and so on for `words`.
     fn running(line: &str, words: &[&Path], stderr: Stdio) -> Self {
         let mut command = Command::new("unshare");
+        let mut set_up = format!("ip link set lo up && ip address add {OTHER_ADDRESS}/32 dev lo && ");
         if !geteuid().is_root() {
             command.args(["--user", "--map-current-user", "--keep-caps"]);
+            // Who enters later has no privilege there, and may listen wherever root may.
+            set_up += "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start && ";
         }
-        let set_up = format!("ip link set lo up && ip address add {OTHER_ADDRESS}/32 dev lo && {line}");
+        set_up += line;
         command.args(["--net", "sh", "-c", &set_up]).args(words).stdin(Stdio::null()).stderr(stderr);
         Self { process: Running::start(&mut command) }
     }

@@ -29,7 +29,7 @@ impl Published {
     #[must_use]
     pub fn start_in(wrapper: Vec<OsString>, flags: &[&str], guest: &str, arguments: &[&str]) -> Self {
         let cord = Cord::run_guest(flags, guest, arguments).wrapped(wrapper).piped_stdin();
-        let mut running = cord.start();
+        let mut running = cord.watched().start();
         let awaited = flags.iter().filter(|flag| flag.contains(":0:") || flag.starts_with("0:")).count();
         let addresses = wait::for_some(format!("{awaited} published addresses"), || {
             let addresses = published(&running.stderr());

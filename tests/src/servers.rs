@@ -24,6 +24,13 @@ impl Listener {
         Self { listener: listener.unwrap_or_else(|error| panic!("cannot listen on {address}: {error}")) }
     }
 
+    /// Lets so many wait to be accepted.
+    #[must_use]
+    pub fn with_backlog(self, waiting: u16) -> Self {
+        rustix::net::listen(&self.listener, waiting.into()).unwrap();
+        self
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {

@@ -61,7 +61,7 @@ impl Service {
 
     /// Starts it and waits until it says at how many addresses it is reached.
     fn start(cord: Cord, awaited: usize) -> Self {
-        let mut running = cord.start();
+        let mut running = cord.watched().start();
         let (scheme, addresses) = wait::for_some(format!("{awaited} addresses"), || {
             let told: Vec<_> = running.stderr().lines().filter_map(address).collect();
             assert!(told.len() == awaited || running.is_running(), "it ended: {running:#?}");

@@ -31,23 +31,14 @@ const WITH_CORDS_FEATURES: &[&str] = &[
 /// The edges and the front door are tested on a clock that tests can set, which `cord` does not have.
 const EDGE: &[&str] = &["--package", "edge", "--package", "http-server"];
 
+/// The test that means something else when it is run on what is shipped.
+const OF_WHAT_IS_SHIPPED: &str = "only_the_hostile_program_holds_the_harness";
+
 /// Sets up, builds, and runs every test. `arguments` go to the test runner.
 pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
-    let toolchain = setup::toolchain(environment)?;
-    let guests = guests::build(workspace, &toolchain)?;
-    let programs = programs::build(workspace)?;
-    let hostile = programs::build_hostile(workspace)?;
-    let variables = Variables::new(&toolchain, programs, guests);
-    let runner: &[&str] = match environment.find_program("cargo-nextest") {
-        Some(_) => &["nextest", "run", "--no-tests=pass"],
-        None => &["test", "--tests"],
-    };
+    let tests = Tests::set_up(workspace, environment, programs::build)?;
     for packages in [WITH_CORDS_FEATURES, COMPILER, EDGE] {
-        let mut tests = cargo(workspace, runner);
-        tests.args(packages).args(arguments);
-        variables.give(&mut tests);
-        tests.env("CORD_HOSTILE_BIN", &hostile);
-        show_and_run(&mut tests)?;
+        tests.run(packages, arguments)?;
     }
     // A choice of tests is a choice among these, and the documentation's are not.
     if arguments.is_empty() {
@@ -56,6 +47,44 @@ pub(crate) fn test(workspace: &Workspace, environment: &Environment, arguments: 
         }
     }
     Ok(())
+}
+
+/// Sets up, builds, and runs the tests on the programs as they are shipped. `arguments` go to the test runner.
+pub(crate) fn shipped(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
+    Tests::set_up(workspace, environment, programs::build_release)?.run(WITH_CORDS_FEATURES, arguments)
+}
+
+/// All that tests need, and who runs them.
+struct Tests<'a> {
+    workspace: &'a Workspace,
+    runner: &'static [&'static str],
+    variables: Variables,
+    hostile: PathBuf,
+}
+
+impl<'a> Tests<'a> {
+    fn set_up(
+        workspace: &'a Workspace,
+        environment: &Environment,
+        programs: fn(&Workspace) -> Result<Programs>,
+    ) -> Result<Self> {
+        let toolchain = setup::toolchain(environment)?;
+        let guests = guests::build(workspace, &toolchain)?;
+        let programs = programs(workspace)?;
+        let hostile = programs::build_hostile(workspace)?;
+        let runner: &[&str] = match environment.find_program("cargo-nextest") {
+            Some(_) => &["nextest", "run", "--no-tests=pass"],
+            None => &["test", "--tests"],
+        };
+        Ok(Self { workspace, runner, variables: Variables::new(&toolchain, programs, guests), hostile })
+    }
+
+    fn run(&self, packages: &[&str], arguments: &[String]) -> Result<()> {
+        let mut tests = cargo(self.workspace, self.runner);
+        tests.args(packages).args(arguments);
+        self.variables.give(&mut tests);
+        show_and_run(tests.env("CORD_HOSTILE_BIN", &self.hostile))
+    }
 }
 
 /// Everything that must hold before a change is taken. Warnings are errors here, and only here.
@@ -76,6 +105,8 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
         show_and_run(doc.args(packages).env("RUSTDOCFLAGS", "-D warnings"))?;
     }
     test(workspace, environment, &[])?;
+    let of_what_is_shipped = Tests::set_up(workspace, environment, programs::build_release_cord)?;
+    of_what_is_shipped.run(WITH_CORDS_FEATURES, &[OF_WHAT_IS_SHIPPED.to_owned()])?;
     fuzz::targets(workspace, environment, fuzz::AMONG_CHECKS, &[])?;
     eprintln!("all checks passed in {} s", started.elapsed().as_secs());
     Ok(())

@@ -29,6 +29,8 @@ cargo xtask COMMAND [ARGS]...
 
     demo          the first run: an unmodified program reads the banner of a real sshd, with a grant and without
     test [ARGS]   all tests; ARGS go to the test runner (cargo nextest, else cargo test)
+    shipped [ARGS]
+                  the same tests on `cord` and `cord-compile` as they are shipped: in the release profile
     ci            what the build server runs: format, clippy, docs, tidy, tests, fuzzing; warnings are errors
     bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
     fuzz [SECONDS] [TARGET]...
@@ -67,7 +69,8 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     }
-    let takes_arguments = matches!(command, "test" | "bench" | "fuzz") || (command == "demo" && rest == [demo::INSIDE]);
+    let takes_arguments =
+        matches!(command, "test" | "shipped" | "bench" | "fuzz") || (command == "demo" && rest == [demo::INSIDE]);
     if !rest.is_empty() && !takes_arguments {
         bail!("`{command}` takes no arguments (see `cargo xtask help`)");
     }
@@ -81,6 +84,7 @@ fn run(arguments: &[String]) -> Result<()> {
             guests::build(&workspace, &setup::toolchain(&environment)?).map(drop)
         }
         "test" => checks::test(&workspace, &environment, rest),
+        "shipped" => checks::shipped(&workspace, &environment, rest),
         "ci" => checks::ci(&workspace, &environment),
         "demo" => demo::run(&workspace, &environment, rest),
         "bench" => bench::run(&workspace, &environment, rest),

@@ -94,9 +94,10 @@ fn request() -> Request {
 async fn churn(times: u64) -> String {
     for _ in 0..times {
         drop(wit_stream::new::<u8>());
-        drop(future());
-        drop(request());
         // A future that nobody wrote to is written a last word, by a task that needs its turn.
+        drop(future());
+        yield_async().await;
+        drop(request());
         yield_async().await;
     }
     "done".to_owned()

@@ -259,7 +259,7 @@ fn datagrams_and_streams_that_nobody_reads() {
 #[test]
 fn requests_whose_answers_nobody_awaits() {
     // It lets them in and says nothing.
-    let silent = Listener::at(LOOPBACK);
+    let silent = Listener::at(LOOPBACK).with_backlog(4096);
     let target = silent.address().to_string();
     let told = Told::Answer("1024 requests, then ErrorCode::ConnectionLimitReached");
     check(&["-c", &target], "hostile.wasm", &format!("requests {target}"), &told, 48);
@@ -444,7 +444,7 @@ fn hostile_pages() {
             ("/memory", 500, "it had asked for "),
             ("/pollables", 500, "the guest trapped: limit reached: 32768 resources at once"),
             ("/headers", 500, "the guest trapped: limit reached: 131072 bytes in one set of header fields"),
-            ("/error", 500, "the guest answered with an error: InternalError(Some(\"\\u{1b}[2J\\u{1b}[2J"),
+            ("/error", 500, "the guest answered with an error: ErrorCode::InternalError(Some(\"\\u{1b}[2J\\u{1b}[2J"),
         ] {
             let answers: Vec<_> = (0..2).map(|_| try_curl(&[&service.url(page)]).1).collect();
             for answer in answers {
@@ -452,13 +452,14 @@ fn hostile_pages() {
             }
             service.wait_for_log(told);
         }
-        // The head is out; what is behind it breaks off.
-        for (page, told) in [
-            ("/trailers", "limit reached: 131072 bytes in one set of header fields"),
-            ("/spin-in-the-middle", "its answer did not go on within --timeout 2s"),
+        // The answer has begun, so it can only break off.
+        for (page, told, statuses) in [
+            // Its head may not be out yet.
+            ("/trailers", "limit reached: 131072 bytes in one set of header fields", &[0, 200][..]),
+            ("/spin-in-the-middle", "its answer did not go on within --timeout 2s", &[200]),
         ] {
             let (outcome, answer) = try_curl(&[&service.url(page)]);
-            assert_eq!((answer.status, outcome.status.success()), (200, false), "{page}");
+            assert!(!outcome.status.success() && statuses.contains(&answer.status), "{page}: {}", answer.status);
             service.wait_for_log(told);
         }
         // Never read, and read for a while.

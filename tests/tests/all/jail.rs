@@ -88,8 +88,11 @@ fn a_runner_holds_the_descriptors_it_needs_and_no_others() {
     let volume = format!("{}:/data:ro", folder.path().display());
     // A shell that leaves descriptors open, as careless starters do.
     let shell = ["sh", "-c", "exec 7<\"$0\" 9>>\"$0\"; exec \"$@\"", leaked.to_str().unwrap()];
-    let mut running =
-        Cord::run_guest(&["-c", "127.0.0.1:9", "-v", &volume], "hold.wasm", &[]).wrapped(shell).piped_stdin().start();
+    let mut running = Cord::run_guest(&["-c", "127.0.0.1:9", "-v", &volume], "hold.wasm", &[])
+        .wrapped(shell)
+        .piped_stdin()
+        .watched()
+        .start();
     running.wait_for_stdout("ready");
     let mut held = Vec::new();
     for entry in fs::read_dir(format!("/proc/{}/fd", running.pid())).unwrap() {

@@ -13,7 +13,7 @@ fn one_guest_opens_200_connections_at_once() {
     let echo = Echo::start();
     let (host, port, number) = (echo.host(), echo.port(), COUNT.to_string());
     let guest = Cord::run_guest(&["-c", &echo.target()], "many.wasm", &[&host, &port, &number, "--rounds"]);
-    let mut running = guest.piped_stdin().start();
+    let mut running = guest.piped_stdin().watched().start();
     running.wait_for_stdout("ready\n");
     let processes: Vec<u32> = [running.pid()].into_iter().chain(children(running.pid()).iter().map(|c| c.0)).collect();
     assert_eq!(processes.len(), 2, "the runner and the broker");
@@ -34,7 +34,7 @@ fn one_guest_opens_200_connections_at_once() {
 #[test]
 fn many_connections_through_a_switchboard_and_an_egress_leave_no_descriptor_behind() {
     let (board, echo) = (Board::start(), Echo::start());
-    let egress = board.part(&["egress"], &[]).start();
+    let egress = board.part(&["egress"], &[]).watched().start();
     let _ = board.wait_for_targets(1);
     let (address, port) = (echo.host(), echo.port());
     let at = |port: &str| {

@@ -10,7 +10,6 @@ use cord_tests::process::{Outcome, Running};
 use cord_tests::{programs, wait};
 use serde_json::{Map, Value, json};
 use std::net::IpAddr;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// The name server and the server its names lead to.
@@ -49,11 +48,7 @@ struct Place {
 impl Place {
     /// `names`: for each name its answers, each a list, to the first question, the second, and so on.
     fn new(names: impl IntoIterator<Item = (String, Value)>) -> Self {
-        let network = Network::start();
-        for address in [PUBLIC, LINK_LOCAL, SHARED] {
-            let added = network.command(Path::new("ip")).args(["address", "add", address, "dev", "lo"]).status();
-            assert!(added.unwrap().success(), "{address}");
-        }
+        let network = Network::with_addresses([PUBLIC, LINK_LOCAL, SHARED]);
         let names = Value::from(Map::from_iter(names)).to_string();
         let server = Running::start(network.command(&programs::python()).args(["-c", SERVER, &names]));
         server.wait_for_stdout("ready\n");

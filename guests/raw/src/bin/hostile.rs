@@ -123,6 +123,7 @@ fn requests(authority: &str) -> String {
     loop {
         let request = OutgoingRequest::new(Fields::new());
         request.set_authority(Some(authority)).expect("an authority");
+        request.set_path_with_query(Some("/")).expect("a path");
         request.set_scheme(Some(&wasip2::http::types::Scheme::Http)).expect("a scheme");
         let answer = match handle(request, None) {
             Ok(answer) => answer,
