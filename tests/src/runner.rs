@@ -76,7 +76,7 @@ impl Brokered {
         let publish = plan.publish.iter().map(|publish| format!("--publish={publish}"));
         let (doors, theirs_of_doors) = UnixStream::pair().unwrap();
         let broker = Cord::new(["broker", &service]).arguments(publish).wrapped(wrapper).stdin(theirs);
-        let process = broker.stdout_to(OwnedFd::from(theirs_of_doors)).start();
+        let process = broker.stdout_to(OwnedFd::from(theirs_of_doors)).watched().start();
         Self { process, _doors: doors, plan, strong: Handle::new(ours).unwrap() }
     }
 
