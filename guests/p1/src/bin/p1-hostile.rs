@@ -6,6 +6,7 @@
 //! | `poll N` | waits for N things with one call |
 //! | `yield` | computes for ever, and lets others have a turn each time |
 //! | `renumber PATH N` | opens a file N times, and puts each under the number of the one before |
+#![expect(unsafe_code, reason = "a foreign call, with a length that is too large")]
 
 use guest_parts::hostile;
 use p1_guests::calls::{close, renumber};
@@ -50,7 +51,6 @@ fn beyond(words: &[&str]) -> String {
     }
 }
 
-#[expect(unsafe_code, reason = "a foreign call")]
 fn random(bytes: usize) -> String {
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
     unsafe extern "C" {
