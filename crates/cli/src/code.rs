@@ -62,6 +62,7 @@ pub(crate) fn check_volume(host: &Path) -> anyhow::Result<()> {
 
 /// Loads the code of `guest` for many instances at once: as many as `max_instances`, or as fit into this machine.
 pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Linkers, Code, u32), Fault> {
+    jail::open_as_anybody();
     // What the guest needs says how large its pool must be, and is known once it is compiled.
     let probe = Engine::new(&Settings::default()).map_err(Fault::ours)?;
     let demand = guest.code(&probe)?.demand();

@@ -3,7 +3,7 @@
 use crate::exit::{self, Fault};
 use crate::print_line;
 use anyhow::anyhow;
-use jail::{Jailed, Layer, Layers, Plan, Role};
+use jail::{Jailed, Layer, Layers, Plan, Role, User};
 use manifest::flags::{DoctorFlags, Format, JailMode};
 use serde_json::json;
 use std::process::ExitCode;
@@ -31,7 +31,11 @@ pub(crate) fn enter(mode: JailMode, plan: &Plan<'_>, telling: Telling) -> Result
     }
     let jailed = jail::enter(&Plan { layers: layers(plan.layers), ..plan.clone() });
     for missing in jailed.missing {
+        let is_asked_for = missing.layer == Layer::Capabilities && matches!(plan.user, User::Is { .. });
         let line = format!("{:#}", anyhow::Error::new(missing));
+        if is_asked_for {
+            return Err(Fault::Ours(anyhow!("{line}; --user is asked for, and nothing is run as anybody else")));
+        }
         if mode == JailMode::On {
             let cure = "cord doctor shows what there is, --jail best-effort goes without";
             return Err(Fault::Ours(anyhow!("{line}; {cure}")));

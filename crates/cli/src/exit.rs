@@ -78,7 +78,8 @@ pub(crate) fn usage(usage: &UsageError) -> ExitCode {
     if usage.is_missing_command() {
         let _ = io::stderr().write_all(format!("{usage}\n").as_bytes());
     } else {
-        say(format_args!("{usage}; see cord --help"));
+        let command = usage.command().map(|command| format!("{command} ")).unwrap_or_default();
+        say(format_args!("{usage}; see cord {command}--help"));
     }
     ExitCode::from(125)
 }

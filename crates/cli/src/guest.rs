@@ -9,9 +9,10 @@ use jail::{Place, Plan, Role};
 use manifest::{GuestPlan, Outside};
 use rustix::fs::{Mode, OFlags};
 use sandbox::{Code, Cores, Engine, Limits};
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use wasi::{Access, Cpus, Descriptors, GuestSpec, HostLimits, ListenFd, OutgoingHttp, Volume};
@@ -117,7 +118,9 @@ impl Guest {
 /// Opens the guest's file, telling apart what container tools tell apart.
 fn open_file(path: &Path) -> Result<File, Fault> {
     let shown = path.display();
-    let file = File::open(path).map_err(|error| match error.kind() {
+    // A pipe without a writer would be waited for.
+    let opened = OpenOptions::new().read(true).custom_flags(OFlags::NONBLOCK.bits().cast_signed()).open(path);
+    let file = opened.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Fault::NotFound(anyhow!("{shown}: there is no such file")),
         _ => Fault::cannot_run(anyhow::Error::new(error).context(format!("cannot open {shown}"))),
     })?;

@@ -14,6 +14,7 @@ use rustix::process::Signal;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -87,7 +88,15 @@ fn listen(path: &Path) -> io::Result<OwnedFd> {
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
         outcome => return outcome,
     }
+    // Never anything else that somebody has there, nor what a link leads to.
+    if !std::fs::symlink_metadata(path)?.file_type().is_socket() {
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "something that is no socket is there; name another path",
+        ));
+    }
     match fdpass::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Err(error),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path)?;
             fdpass::listen(path)

@@ -164,6 +164,8 @@ const FILES: &[Row] = &[
     (libc::SYS_preadv, &[]),
     (libc::SYS_preadv2, &[]),
     (libc::SYS_fadvise64, &[]),
+    (libc::SYS_fsync, &[]),
+    (libc::SYS_fdatasync, &[]),
 ];
 
 /// The same where something may be written. Nothing changes modes, owners or attributes: WASI has no such calls.
@@ -173,8 +175,6 @@ const WRITING: &[Row] = &[
     (libc::SYS_pwritev2, &[]),
     (libc::SYS_ftruncate, &[]),
     (libc::SYS_fallocate, &[]),
-    (libc::SYS_fsync, &[]),
-    (libc::SYS_fdatasync, &[]),
     (libc::SYS_mkdirat, &[]),
     (libc::SYS_unlinkat, &[]),
     (libc::SYS_renameat, &[]),

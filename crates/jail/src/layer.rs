@@ -54,7 +54,7 @@ impl Layer {
         match self {
             Layer::Descriptors => "descriptors that whoever started it left open",
             Layer::Limits => "core dumps, locked memory, and more files or threads than now allowed",
-            Layer::Capabilities => "whatever root may do beyond owning files; groups",
+            Layer::Capabilities => "whatever root may do beyond owning files, and root's groups",
             Layer::Dumpable => "being read or traced by processes of the same user",
             Layer::Privileges => "setuid programs and file capabilities",
             Layer::Landlock => "files outside the volumes, TCP, abstract sockets and signals to others",
@@ -67,7 +67,8 @@ impl Layer {
     pub fn needs(self) -> &'static str {
         match self {
             Layer::Descriptors => "a mounted /proc",
-            Layer::Limits | Layer::Capabilities | Layer::Dumpable => "any Linux",
+            Layer::Limits | Layer::Dumpable => "any Linux",
+            Layer::Capabilities => "any Linux; for --user root, and a user that its namespace knows",
             Layer::Privileges => "Linux 3.5",
             Layer::Landlock => {
                 "Linux 6.7 with CONFIG_SECURITY_LANDLOCK, and landlock among the lsm= it was started with"

@@ -25,8 +25,9 @@ mod privileges;
 
 pub use files::Landlock;
 pub use layer::{Layer, Layers, MissingLayerError};
-pub use privileges::User;
+pub use privileges::{User, open_as_anybody};
 
+use rustix::process::{Signal, set_parent_process_death_signal};
 use std::io;
 use std::os::fd::BorrowedFd;
 
@@ -121,6 +122,10 @@ pub struct Jailed {
 pub fn enter(plan: &Plan<'_>) -> Jailed {
     let mut jailed = Jailed::default();
     for layer in Layer::ALL.into_iter().filter(|layer| plan.layers.contains(*layer)) {
+        if layer == Layer::Seccomp && plan.role == Role::Compiler {
+            // Nobody waits for its work then. A change of user would have undone it (prctl(2), PR_SET_PDEATHSIG).
+            let _ = set_parent_process_death_signal(Some(Signal::KILL));
+        }
         let done = match layer {
             Layer::Descriptors => descriptors::close_inherited(),
             Layer::Limits => limits::lower(),

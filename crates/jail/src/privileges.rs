@@ -32,8 +32,20 @@ pub enum User {
 /// The overflow user of Linux (`/proc/sys/kernel/overflowuid`).
 const NOBODY: u32 = 65_534;
 
-/// Becomes `user`, and gives every capability up but the one for low ports, if that is wanted and there.
+/// Becomes `user`, and gives every capability up but the one for low ports, if that is wanted and there. What fails keeps
+/// nothing of the rest from being given up.
 pub(crate) fn drop_capabilities(user: User, low_ports: bool) -> io::Result<()> {
+    let become_user = become_user(user);
+    // Not having been allowed to lock the bits below, a change of user may have taken them all.
+    let mut kept = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
+    kept.retain(|capability| low_ports && *capability == Capability::CAP_NET_BIND_SERVICE);
+    caps::set(None, CapSet::Effective, &kept).map_err(io::Error::other)?;
+    caps::set(None, CapSet::Permitted, &kept).map_err(io::Error::other)?;
+    caps::clear(None, CapSet::Inheritable).map_err(io::Error::other)?;
+    become_user
+}
+
+fn become_user(user: User) -> io::Result<()> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
     let has = |capability| permitted.contains(&capability);
     if has(Capability::CAP_SETPCAP) {
@@ -48,26 +60,28 @@ pub(crate) fn drop_capabilities(user: User, low_ports: bool) -> io::Result<()> {
         let left = check(unsafe { libc::setgroups(0, std::ptr::null()) });
         // Root of a user namespace that may not change groups (user_namespaces(7), "setgroups") keeps those of the user
         // that made it, as that user itself would.
-        let is_forbidden = left.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPERM));
-        if !is_forbidden || matches!(user, User::Is { .. }) {
-            left?;
+        let is_forbidden = || std::fs::read("/proc/self/setgroups").is_ok_and(|rule| rule.starts_with(b"deny"));
+        if left.is_err() && (matches!(user, User::Is { .. }) || !is_forbidden()) {
+            left.map_err(|error| io::Error::new(error.kind(), format!("cannot leave its groups: {error}")))?;
         }
     }
     match user {
-        User::Same => {}
-        User::Is { uid, gid } => switch(uid, gid)?,
-        User::Nobody if !(has(Capability::CAP_SETUID) && has(Capability::CAP_SETGID)) => {}
+        User::Same => Ok(()),
+        User::Is { uid, gid } => switch(uid, gid)
+            .map_err(|error| io::Error::new(error.kind(), format!("cannot become user {uid}:{gid}: {error}"))),
+        User::Nobody if !(has(Capability::CAP_SETUID) && has(Capability::CAP_SETGID)) => Ok(()),
         User::Nobody => match switch(NOBODY, NOBODY) {
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-            switched => switched?,
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => Ok(()),
+            switched => switched,
         },
     }
-    // Not having been allowed to lock the bits above, a change of user may have taken them all.
-    let mut kept = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
-    kept.retain(|capability| low_ports && *capability == Capability::CAP_NET_BIND_SERVICE);
-    caps::set(None, CapSet::Effective, &kept).map_err(io::Error::other)?;
-    caps::set(None, CapSet::Permitted, &kept).map_err(io::Error::other)?;
-    caps::clear(None, CapSet::Inheritable).map_err(io::Error::other)
+}
+
+/// Lets what is opened from now on count as opened without the rights of an administrator: the kernel looks at the opener
+/// of `/proc/self/pagemap`, for one, to decide whether a reader sees where in the machine's memory its pages lie.
+pub fn open_as_anybody() {
+    // Who has no such capability needs not give it up.
+    let _ = caps::drop(None, CapSet::Effective, Capability::CAP_SYS_ADMIN);
 }
 
 fn switch(uid: u32, gid: u32) -> io::Result<()> {

@@ -5,7 +5,7 @@ use crate::guest::{ParseVolumeError, User, Volume};
 use crate::publish::Publish;
 use crate::quantity;
 use crate::target::ConnectTarget;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -141,12 +141,12 @@ pub struct JailFlags {
 /// What happens where the machine cannot give a layer of the jail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum JailMode {
-    /// Nothing is run
+    /// With every layer; where one is missing, nothing is run
     #[default]
     On,
-    /// The others are put on
+    /// With those layers that this machine has, saying which are missing
     BestEffort,
-    /// None is put on, whatever the machine has
+    /// Without any layer
     Off,
 }
 
@@ -451,32 +451,47 @@ impl Typed {
     /// # Errors
     /// [`UsageError`], which is also how help and version are asked for.
     pub fn parse_line(line: impl IntoIterator<Item = std::ffi::OsString>) -> Result<Self, UsageError> {
-        Self::try_parse_from(line).map_err(UsageError)
+        let line: Vec<_> = line.into_iter().collect();
+        Self::try_parse_from(&line).map_err(|error| {
+            let typed = line.get(1).and_then(|word| word.to_str()).unwrap_or_default();
+            let command = Self::command().find_subcommand(typed).map(|command| command.get_name().to_owned());
+            UsageError { error, command }
+        })
     }
 }
 
 /// A command line that is none, or asks for help.
 #[derive(Debug)]
-pub struct UsageError(clap::Error);
+pub struct UsageError {
+    error: clap::Error,
+    /// The command that was typed, if there is one of that name.
+    command: Option<String>,
+}
 
 impl UsageError {
     /// The text of help or version, if that is what was asked for.
     #[must_use]
     pub fn help(&self) -> Option<String> {
-        (!self.0.use_stderr()).then(|| self.0.render().to_string())
+        (!self.error.use_stderr()).then(|| self.error.render().to_string())
+    }
+
+    /// The command whose help tells more. `None`: it was not named rightly.
+    #[must_use]
+    pub fn command(&self) -> Option<&str> {
+        self.command.as_deref()
     }
 
     /// The help that a command line without a command should get.
     #[must_use]
     pub fn is_missing_command(&self) -> bool {
-        self.0.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        self.error.kind() == clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
     }
 }
 
 impl std::fmt::Display for UsageError {
     /// The error in one line, with clap's tips if it has any.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.render().to_string();
+        let text = self.error.render().to_string();
         if self.is_missing_command() {
             return f.write_str(text.trim_end());
         }

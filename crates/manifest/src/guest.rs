@@ -122,6 +122,9 @@ impl GuestPlan {
         timeout: Option<Duration>,
         outside: &dyn Outside,
     ) -> Result<Self, PlanError> {
+        if flags.user.is_some() && flags.jail.jail == JailMode::Off {
+            return Err(PlanError::UserWithoutJail);
+        }
         let environment = environment(&flags, outside)?;
         let mut arguments = words.guest;
         let file = arguments.first().map(PathBuf::from).unwrap_or_default();

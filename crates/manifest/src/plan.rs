@@ -86,6 +86,9 @@ pub enum PlanError {
     /// Two volumes under one name.
     #[error("two volumes are called {0} in the guest")]
     VolumeTwice(String),
+    /// Who the guest runs as is part of the jail.
+    #[error("--user is put on with the jail, which --jail off leaves out; leave one of the two out")]
+    UserWithoutJail,
     /// Two things published at one place.
     #[error("{0} is published twice")]
     PublishTwice(String),

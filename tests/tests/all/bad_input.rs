@@ -67,6 +67,15 @@ fn a_file_that_is_not_webassembly() {
 }
 
 #[test]
+fn a_pipe_that_nobody_writes_to() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.wasm");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let refused = Cord::new(["run"]).arguments([pipe]).run();
+    assert!(refused.expect_complaint(126).contains("no regular file"), "{refused:#?}");
+}
+
+#[test]
 fn a_file_that_is_cut_short() {
     let hello = fs::read(programs::guest("hello.wasm")).unwrap();
     for length in [4, 7, hello.len() / 2, hello.len() - 1] {

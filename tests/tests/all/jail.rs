@@ -2,11 +2,12 @@
 //! What native code inside can do is the module `escape`.
 
 use cord_tests::cord::Cord;
-use cord_tests::process::{Running, children};
-use cord_tests::programs;
-use rustix::process::geteuid;
+use cord_tests::process::{Running, children, computed};
+use cord_tests::{programs, wait};
+use rustix::process::{Signal, geteuid};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
 
 /// Refuses a system call, whose number is the first argument, with ENOSYS, and becomes the program of the others. So a kernel
 /// looks that does not know the call.
@@ -209,6 +210,30 @@ fn a_user_is_a_number_or_two() {
         let refused = Cord::new(["run", &format!("--user={bad}"), &hello()]).start().wait();
         refused.expect_complaint(125);
     }
+}
+
+#[test]
+fn who_is_to_be_somebody_else_is_never_run_as_oneself() {
+    let off = Cord::new(["run", "--user", "1234", "--jail", "off", &hello()]).start().wait();
+    assert!(off.expect_complaint(125).contains("leave one of the two out"), "{off:#?}");
+    // A namespace that has no such user.
+    let namespace = ["unshare", "--user", "--map-root-user"];
+    for mode in ["on", "best-effort"] {
+        let ran = Cord::new(["run", "--user", "1234", "--jail", mode, &hello()]).wrapped(namespace).start().wait();
+        assert!(ran.expect_complaint(125).contains("capabilities"), "{mode}: {ran:#?}");
+    }
+}
+
+#[test]
+fn the_compiler_ends_with_who_waits_for_it() {
+    let cache = tempfile::tempdir().unwrap();
+    let guest = programs::guest("banner-python.wasm");
+    let running = Cord::new(["run"]).arguments([guest]).cache(cache.path()).start();
+    let compiler = wait::for_some("the compiler", || children(running.pid()).first().map(|child| child.0));
+    wait::until("it compiles", || computed(compiler) > Duration::from_millis(100));
+    running.signal(Signal::KILL);
+    // Who has ended and is not waited for yet has no words any more.
+    wait::until("the compiler's end", || fs::read(format!("/proc/{compiler}/cmdline")).unwrap_or_default().is_empty());
 }
 
 #[test]

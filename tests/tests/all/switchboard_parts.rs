@@ -241,6 +241,20 @@ fn a_socket_that_is_in_use_is_not_taken_over() {
 }
 
 #[test]
+fn nothing_but_a_socket_that_is_left_over_is_taken_away() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, link, nowhere) = (folder.path().join("file"), folder.path().join("link"), folder.path().join("nowhere"));
+    std::fs::write(&file, "precious").unwrap();
+    std::os::unix::fs::symlink(&nowhere, &link).unwrap();
+    for path in [&file, &link] {
+        let refused = Cord::new(["switchboard"]).arguments([path]).run();
+        assert!(refused.expect_complaint(125).contains("something that is no socket is there"), "{refused:#?}");
+    }
+    assert_eq!(std::fs::read(&file).unwrap(), b"precious");
+    assert_eq!(std::fs::read_link(&link).unwrap(), nowhere);
+}
+
+#[test]
 fn the_socket_is_for_this_user_alone() {
     use std::os::unix::fs::PermissionsExt;
     let board = Board::start();
