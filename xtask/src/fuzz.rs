@@ -6,9 +6,9 @@
 
 use crate::checks::show_and_run;
 use crate::environment::Environment;
-use crate::process::{output_of, words};
+use crate::process::words;
 use crate::steps::step;
-use crate::workspace::{Workspace, cargo_metadata};
+use crate::workspace::{Workspace, cargo_metadata, host};
 use anyhow::{Context, Result, bail, ensure};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -89,11 +89,10 @@ fn known_targets(manifest: &Path) -> Result<Vec<String>> {
 
 /// Builds all targets and tells where they are.
 fn build(workspace: &Workspace, folder: &Path) -> Result<PathBuf> {
-    let version = output_of(Command::new("rustc").arg("-vV"))?;
-    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not tell its host")?;
+    let host = host()?;
     let mut cargo = Command::new("cargo");
     // With a target named, programs that only the build runs are compiled without the flags.
-    cargo.args(["build", "--quiet", "--release", "--locked", "--bins", "--target", host, "--target-dir"]).arg(folder);
+    cargo.args(["build", "--quiet", "--release", "--locked", "--bins", "--target", &host, "--target-dir"]).arg(folder);
     cargo.arg("--manifest-path").arg(workspace.fuzz_manifest()).current_dir(&workspace.root);
     cargo.env_remove("CARGO_ENCODED_RUSTFLAGS").env("RUSTFLAGS", COVERAGE.join(" "));
     show_and_run(&mut cargo)?;

@@ -1,5 +1,6 @@
 //! Where the project is and what it is made of, as cargo tells.
 
+use crate::process::output_of;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
@@ -88,6 +89,13 @@ pub(crate) fn cargo_metadata(manifest: &Path, flags: &[&str]) -> Result<Value> {
         .context("cannot run cargo")?;
     anyhow::ensure!(output.status.success(), "cargo metadata: {}", String::from_utf8_lossy(&output.stderr).trim());
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
+}
+
+/// The target that rustc compiles for when none is named.
+pub(crate) fn host() -> Result<String> {
+    let version = output_of(Command::new("rustc").arg("-vV"))?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: ")).context("rustc does not tell its host")?;
+    Ok(host.to_owned())
 }
 
 #[cfg(test)]

@@ -12,7 +12,6 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
-use wasi::Linkers;
 
 /// The name of the compiler, which lies beside `cord`.
 const COMPILER: &str = "cord-compile";
@@ -61,7 +60,7 @@ pub(crate) fn check_volume(host: &Path) -> anyhow::Result<()> {
 }
 
 /// Loads the code of `guest` for many instances at once: as many as `max_instances`, or as fit into this machine.
-pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Linkers, Code, u32), Fault> {
+pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Engine, Code, u32), Fault> {
     jail::open_as_anybody();
     // What the guest needs says how large its pool must be, and is known once it is compiled.
     let probe = Engine::new(&Settings::default()).map_err(Fault::ours)?;
@@ -72,7 +71,7 @@ pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) ->
     let settings = Settings { allocator: Allocator::Pool(size), ..Settings::default() };
     let engine = Engine::new(&settings).map_err(Fault::ours)?;
     let code = guest.code(&engine)?;
-    Ok((Linkers::new(&engine), code, instances))
+    Ok((engine, code, instances))
 }
 
 fn obtain(

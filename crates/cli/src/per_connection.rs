@@ -25,8 +25,8 @@ use workers::{Handles, Serve};
 
 /// Serves until a signal.
 pub(crate) fn run(mut guest: Guest, crowd: &Crowd) -> Result<ExitCode, Fault> {
-    let (linkers, code, instances) = code::load_for_many(&guest, crowd.max_instances)?;
-    let program = Program::new(&linkers, &code).map_err(|error| guest.cannot_run(error))?;
+    let (engine, code, instances) = code::load_for_many(&guest, crowd.max_instances)?;
+    let program = Program::new(&engine, &code).map_err(|error| guest.cannot_run(error))?;
     let (slots, ids) = (Arc::new(Semaphore::new(instances as usize)), Arc::new(AtomicU64::new(0)));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let ended = runtime.block_on(async {

@@ -8,9 +8,10 @@ use client::Handle;
 use manifest::RunPlan;
 use manifest::flags::{RunFlags, ServedAs};
 use sandbox::{Engine, Settings};
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::time::Duration;
-use wasi::{Exit, Linkers, Program, Start, Stdio};
+use wasi::{Exit, Program, Start, Stdio};
 
 /// Runs a guest as the flags say.
 pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
@@ -22,7 +23,8 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     }
     let engine = Engine::new(&Settings::default()).map_err(Fault::ours)?;
     let code = guest.code(&engine)?;
-    let program = Program::new(&Linkers::new(&engine), &code).map_err(|error| guest.cannot_run(error))?;
+    // Never taken apart: at the end the system does that at once.
+    let program = ManuallyDrop::new(Program::new(&engine, &code).map_err(|error| guest.cannot_run(error))?);
     open_fds::check(&guest.plan().file, &listen_fds, &connect_fds, &program)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::ours)?;
     let exit = runtime.block_on(async {

@@ -41,8 +41,8 @@ pub(crate) fn serve(flags: ServeFlags) -> Result<ExitCode, Fault> {
     };
     let served_as = if tls.is_some() { ServedAs::Https } else { ServedAs::Http };
     let mut guest = Guest::open(plan.guest)?;
-    let (linkers, code, instances) = code::load_for_many(&guest, plan.crowd.max_instances)?;
-    let program = HttpProgram::new(&linkers, &code).map_err(|error| guest.cannot_run(error))?;
+    let (engine, code, instances) = code::load_for_many(&guest, plan.crowd.max_instances)?;
+    let program = HttpProgram::new(&engine, &code).map_err(|error| guest.cannot_run(error))?;
     let count = workers::count(instances);
     let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     // Fresh instances share all places. An instance that is used again stays with its worker, so each has its own.

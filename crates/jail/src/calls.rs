@@ -10,6 +10,7 @@
 //!
 //! A filter sees numbers, not what pointers lead to: paths are Landlock's.
 
+use crate::search::{self, Answer};
 use crate::{Access, Plan, Role, only_thread};
 use libc::c_long;
 use seccompiler::{
@@ -60,8 +61,6 @@ const EVERYBODY: &[Row] = &[
     (libc::SYS_brk, &[]),
     (libc::SYS_futex, &[]),
     (libc::SYS_clone, &[Bits(0, THREAD | NOT_OF_A_THREAD, THREAD)]),
-    // Answered with ENOSYS by a filter of its own, because its flags lie in memory; the C library then uses clone.
-    (libc::SYS_clone3, &[]),
     (libc::SYS_set_robust_list, &[]),
     (libc::SYS_rseq, &[]),
     (libc::SYS_sched_yield, &[]),
@@ -256,12 +255,21 @@ fn lists(plan: &Plan<'_>) -> Vec<&'static [Row]> {
 
 pub(crate) fn restrict(plan: &Plan<'_>) -> io::Result<()> {
     only_thread()?;
-    let rules = rules(plan)?;
-    // The list comes last: it refuses the making of further filters, too.
-    let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
-    apply(&program(BTreeMap::from([(libc::SYS_clone3, Vec::new())]), SeccompAction::Allow, unknown)?)?;
+    seccompiler::apply_filter(&program(rules(plan)?)?).map_err(io::Error::other)
+}
+
+/// The program that allows what `rules` allow and refuses everything else.
+fn program(rules: BTreeMap<i64, Vec<SeccompRule>>) -> io::Result<BpfProgram> {
+    let whole = |rows: &[_]| if rows.is_empty() { Answer::Allow } else { Answer::Ask };
+    let mut answers: BTreeMap<c_long, Answer> = rules.iter().map(|(call, rows)| (*call, whole(rows))).collect();
+    // Its flags lie in memory. The C library takes clone instead of a call that the kernel does not have.
+    answers.insert(libc::SYS_clone3, Answer::Refuse(libc::ENOSYS));
+    let conditional = rules.into_iter().filter(|(_, rows)| !rows.is_empty()).collect();
     let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
-    apply(&program(rules, refused, SeccompAction::Allow)?)
+    let here = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
+    let filter = SeccompFilter::new(conditional, refused, SeccompAction::Allow, here).map_err(io::Error::other)?;
+    let asked = BpfProgram::try_from(filter).map_err(io::Error::other)?;
+    search::before(asked, &answers, Answer::Refuse(libc::EPERM))
 }
 
 /// What is allowed, call by call. An empty list of rules allows the call whatever its arguments.
@@ -298,20 +306,6 @@ fn rule(only: &[Only]) -> io::Result<SeccompRule> {
     SeccompRule::new(conditions).map_err(io::Error::other)
 }
 
-fn program(
-    rules: BTreeMap<i64, Vec<SeccompRule>>,
-    others: SeccompAction,
-    these: SeccompAction,
-) -> io::Result<BpfProgram> {
-    let here = TargetArch::try_from(std::env::consts::ARCH).map_err(io::Error::other)?;
-    let filter = SeccompFilter::new(rules, others, these, here).map_err(io::Error::other)?;
-    BpfProgram::try_from(filter).map_err(io::Error::other)
-}
-
-fn apply(program: &BpfProgram) -> io::Result<()> {
-    seccompiler::apply_filter(program).map_err(io::Error::other)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -331,8 +325,7 @@ mod tests {
         // BPF_MAXINSNS of linux/bpf_common.h.
         const MOST_INSTRUCTIONS: usize = 4096;
         for role in ROLES {
-            let refused = SeccompAction::Errno(1);
-            let program = program(rules(&Plan::new(role)).unwrap(), refused, SeccompAction::Allow).unwrap();
+            let program = program(rules(&Plan::new(role)).unwrap()).unwrap();
             assert!(program.len() < MOST_INSTRUCTIONS, "{role:?}: {}", program.len());
         }
     }

@@ -22,6 +22,7 @@ mod files;
 mod layer;
 mod limits;
 mod privileges;
+mod search;
 
 pub use files::Landlock;
 pub use layer::{Layer, Layers, MissingLayerError};

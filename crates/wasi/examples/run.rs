@@ -9,9 +9,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use sandbox::{Code, Engine, Limits, OwnFile, Settings};
-use wasi::{
-    Access, Denial, DenialReport, Descriptors, Exit, GuestSpec, HostLimits, Linkers, Program, Start, Stdio, Volume,
-};
+use wasi::{Access, Denial, DenialReport, Descriptors, Exit, GuestSpec, HostLimits, Program, Start, Stdio, Volume};
 
 #[derive(Debug)]
 struct ToStderr;
@@ -31,7 +29,7 @@ fn main() -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     let engine = Engine::new(&settings)?;
     let code = Code::load(&engine, &OwnFile::check(File::open(path)?)?)?;
-    let program = Program::new(&Linkers::new(&engine), &code)?;
+    let program = Program::new(&engine, &code)?;
     let here = Volume { dir: File::open(".")?.into(), guest_path: "/here".to_owned(), access: Access::ReadOnly };
     let spec = GuestSpec {
         args,

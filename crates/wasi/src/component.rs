@@ -1,10 +1,10 @@
 //! Decides how a component is joined with the interfaces it imports, and by which of its exports it is called.
 
-use sandbox::Concurrency;
+use sandbox::{Concurrency, Engine};
 use wasmtime::component::{Component, InstancePre};
 
 use crate::imports::{self, Line};
-use crate::linkers::{LinkError, Linkers};
+use crate::linkers::{self, LinkError};
 use crate::state::ComponentState;
 
 /// The interface of a command, in every version.
@@ -65,8 +65,8 @@ impl Uses {
 /// # Errors
 ///
 /// It is no command, or imports what is not provided.
-pub(crate) fn join_command(linkers: &Linkers, component: &Component) -> Result<Joined, LinkError> {
-    join(linkers, component, Uses::command)
+pub(crate) fn join_command(engine: &Engine, component: &Component) -> Result<Joined, LinkError> {
+    join(engine, component, Uses::command)
 }
 
 /// Joins a component that is to answer requests.
@@ -74,19 +74,18 @@ pub(crate) fn join_command(linkers: &Linkers, component: &Component) -> Result<J
 /// # Errors
 ///
 /// It answers none, or imports what is not provided.
-pub(crate) fn join_handler(linkers: &Linkers, component: &Component) -> Result<Joined, LinkError> {
-    join(linkers, component, Uses::handler)
+pub(crate) fn join_handler(engine: &Engine, component: &Component) -> Result<Joined, LinkError> {
+    join(engine, component, Uses::handler)
 }
 
 fn join(
-    linkers: &Linkers,
+    engine: &Engine,
     component: &Component,
     wanted: fn(Uses) -> Result<Line, LinkError>,
 ) -> Result<Joined, LinkError> {
-    let engine = linkers.engine().wasmtime();
     let ty = component.component_type();
     let missing: Vec<String> = ty
-        .imports(engine)
+        .imports(engine.wasmtime())
         .map(|(name, _)| name)
         .filter(|name| !imports::is_provided(name))
         .map(str::to_owned)
@@ -94,13 +93,13 @@ fn join(
     if !missing.is_empty() {
         return Err(LinkError::Missing { names: missing });
     }
-    let line = wanted(Uses::of(ty.exports(engine).map(|(name, _)| name)))?;
+    let line = wanted(Uses::of(ty.exports(engine.wasmtime()).map(|(name, _)| name)))?;
     let uses_0_3 = |name: &str| matches!(imports::interface(name), Some((_, Line::V0_3)));
-    let any_0_3 = line == Line::V0_3 || ty.imports(engine).any(|(name, _)| uses_0_3(name));
-    if any_0_3 && linkers.engine().settings().concurrency == Concurrency::Off {
+    let any_0_3 = line == Line::V0_3 || ty.imports(engine.wasmtime()).any(|(name, _)| uses_0_3(name));
+    if any_0_3 && engine.settings().concurrency == Concurrency::Off {
         return Err(LinkError::NoConcurrency);
     }
-    let linker = if any_0_3 { linkers.wasi_0_3()? } else { linkers.wasi_0_2()? };
+    let linker = linkers::component(engine, component).map_err(|error| LinkError::unfit(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| LinkError::unfit(&error))?;
     Ok(Joined { pre, line })
 }

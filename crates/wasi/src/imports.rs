@@ -1,6 +1,6 @@
 //! Decides which of a component's imports nobody provides, so that all of them can be named at once.
 
-/// Interfaces of WASI 0.2 that [`crate::Linkers`] provide. A test holds the list against them.
+/// Interfaces of WASI 0.2 that [`crate::linkers`] provides. A test holds the list against it.
 pub(crate) const WASI_0_2: &[&str] = &[
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -33,7 +33,7 @@ pub(crate) const WASI_0_2: &[&str] = &[
     "wasi:sockets/udp-create-socket",
 ];
 
-/// Interfaces of WASI 0.3 that [`crate::Linkers`] provide.
+/// Interfaces of WASI 0.3 that [`crate::linkers`] provides.
 pub(crate) const WASI_0_3: &[&str] = &[
     "wasi:cli/environment",
     "wasi:cli/exit",
@@ -62,7 +62,7 @@ pub(crate) const WASI_0_3: &[&str] = &[
 const WASI_0_3_TYPES: &[&str] = &["wasi:cli/types", "wasi:clocks/types"];
 
 /// The line of WASI that a version belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Line {
     /// 0.2.x
     V0_2,
@@ -83,7 +83,7 @@ pub(crate) fn interface(name: &str) -> Option<(&str, Line)> {
     Some((interface, line))
 }
 
-/// Whether [`crate::Linkers`] provide an import of this name.
+/// Whether [`crate::linkers`] provides an import of this name.
 pub(crate) fn is_provided(name: &str) -> bool {
     match interface(name) {
         Some((interface, Line::V0_2)) => WASI_0_2.contains(&interface),

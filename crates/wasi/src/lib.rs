@@ -1,7 +1,7 @@
 //! The WASI interfaces a guest sees, and running a guest with them: preview 0 and 1 modules, 0.2 and 0.3 components.
 //!
-//! The path through this crate: [`Linkers`] are made once for an engine and hold every interface. [`Program`] joins
-//! them with a guest's code and does all that is the same for every instance. [`Program::run`] makes one instance from
+//! The path through this crate: [`Program`] joins a guest's code with the interfaces that it imports and does all that
+//! is the same for every instance. [`Program::run`] makes one instance from
 //! a [`GuestSpec`] and runs it to its [`Exit`]. A guest that answers requests is an [`HttpProgram`] instead, and each
 //! [`HttpInstance`] of it takes one request after the other.
 //!
@@ -37,7 +37,7 @@ pub use http::{
     HttpBody, HttpBodyError, HttpFailure, HttpInstance, HttpProgram, OutgoingHttp, RequestBodyError, Scheme,
 };
 pub use limits::HostLimits;
-pub use linkers::{LinkError, Linkers};
+pub use linkers::LinkError;
 pub use p1::{ConnectFd, ListenFd};
 pub use program::Program;
 pub use sockets::{Action, Denial, DenialCause, DenialReport, Transport};

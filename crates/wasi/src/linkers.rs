@@ -1,12 +1,13 @@
-//! Every interface that guests may import, linked once for an engine.
+//! Every interface that guests may import. A guest is linked with the packages that it imports from, as linking all of
+//! them takes longer than a small guest runs.
 //!
 //! wasmtime-wasi's interfaces are linked one by one, so that none of its sockets ever is.
 
-use std::sync::OnceLock;
+use std::collections::BTreeSet;
 
 use sandbox::Engine;
-use wasmtime::component::Linker as ComponentLinker;
-use wasmtime::{Caller, Linker as ModuleLinker};
+use wasmtime::component::{Component, Linker as ComponentLinker};
+use wasmtime::{Caller, Linker as ModuleLinker, Module};
 use wasmtime_wasi::cli::{WasiCli, WasiCliView};
 use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
 use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
@@ -16,20 +17,12 @@ use wasmtime_wasi::{I32Exit, p0, p3};
 use wasmtime_wasi_http::p2::bindings::{LinkOptions, http};
 use wasmtime_wasi_http::{WasiHttp, WasiHttpView};
 
+use crate::imports::{self, Line};
 use crate::state::{ComponentState, ModuleState};
-use crate::{p1, sockets};
+use crate::{files, http as our_http, p1, sockets};
 
 /// The names under which modules import WASI.
 pub(crate) const MODULE_NAMES: [&str; 2] = ["wasi_unstable", p1::MODULE];
-
-/// All interfaces, for one engine. Building them costs more than an instance does, so each kind is built once, when the
-/// first guest needs it.
-pub struct Linkers {
-    engine: Engine,
-    module: OnceLock<ModuleLinker<ModuleState>>,
-    wasi_0_2: OnceLock<ComponentLinker<ComponentState>>,
-    wasi_0_3: OnceLock<ComponentLinker<ComponentState>>,
-}
 
 /// Why a guest cannot be joined with the interfaces it imports, or is nothing to be run.
 #[derive(Debug, thiserror::Error)]
@@ -80,62 +73,19 @@ impl LinkError {
     }
 }
 
-impl Linkers {
-    /// Prepares the interfaces for `engine`.
-    #[must_use]
-    pub fn new(engine: &Engine) -> Linkers {
-        Linkers {
-            engine: engine.clone(),
-            module: OnceLock::new(),
-            wasi_0_2: OnceLock::new(),
-            wasi_0_3: OnceLock::new(),
-        }
-    }
-
-    /// The engine they are for.
-    #[must_use]
-    pub fn engine(&self) -> &Engine {
-        &self.engine
-    }
-
-    pub(crate) fn module(&self) -> Result<&ModuleLinker<ModuleState>, LinkError> {
-        get_or_build(&self.module, || module_linker(&self.engine))
-    }
-
-    pub(crate) fn wasi_0_2(&self) -> Result<&ComponentLinker<ComponentState>, LinkError> {
-        get_or_build(&self.wasi_0_2, || {
-            let mut linker = ComponentLinker::new(self.engine.wasmtime());
-            add_0_2(&mut linker)?;
-            Ok(linker)
-        })
-    }
-
-    /// The interfaces of 0.3 and also those of 0.2, because components mix them.
-    pub(crate) fn wasi_0_3(&self) -> Result<&ComponentLinker<ComponentState>, LinkError> {
-        get_or_build(&self.wasi_0_3, || {
-            let mut linker = ComponentLinker::new(self.engine.wasmtime());
-            add_0_2(&mut linker)?;
-            add_0_3(&mut linker)?;
-            Ok(linker)
-        })
-    }
-}
-
-fn get_or_build<L>(cell: &OnceLock<L>, build: impl FnOnce() -> wasmtime::Result<L>) -> Result<&L, LinkError> {
-    if let Some(linker) = cell.get() {
-        return Ok(linker);
-    }
-    let built = build().map_err(|error| LinkError::unfit(&error))?;
-    Ok(cell.get_or_init(|| built))
-}
-
-fn module_linker(engine: &Engine) -> wasmtime::Result<ModuleLinker<ModuleState>> {
+/// What a module may import.
+pub(crate) fn module(engine: &Engine, module: &Module) -> wasmtime::Result<ModuleLinker<ModuleState>> {
     let mut linker = ModuleLinker::new(engine.wasmtime());
-    p0::add_to_linker_async(&mut linker, |state: &mut ModuleState| state.preview1.preview0())?;
-    p1::link(&mut linker)?;
-    // wasmtime-wasi traps for codes from 126 on, which a Unix program may well exit with.
-    linker.allow_shadowing(true);
     for name in MODULE_NAMES {
+        if module.imports().all(|import| import.module() != name) {
+            continue;
+        }
+        match name {
+            p1::MODULE => p1::link(&mut linker)?,
+            _ => p0::add_to_linker_async(&mut linker, |state: &mut ModuleState| state.preview1.preview0())?,
+        }
+        // wasmtime-wasi traps for codes from 126 on, which a Unix program may well exit with.
+        linker.allow_shadowing(true);
         linker.func_wrap(name, "proc_exit", |_: Caller<'_, ModuleState>, code: i32| -> wasmtime::Result<()> {
             Err(I32Exit(code).into())
         })?;
@@ -143,43 +93,87 @@ fn module_linker(engine: &Engine) -> wasmtime::Result<ModuleLinker<ModuleState>>
     Ok(linker)
 }
 
-fn add_0_2(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()> {
-    type State = ComponentState;
-    wasmtime_wasi_io::add_to_linker_async(linker)?;
-    clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
-    clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
-    filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
-    filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
-    random::random::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)?;
-    random::insecure::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)?;
-    random::insecure_seed::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)?;
-    cli::exit::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::environment::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::terminal_input::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::terminal_output::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::terminal_stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::terminal_stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
-    http::outgoing_handler::add_to_linker::<State, WasiHttp>(linker, State::http)?;
-    http::types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), State::http)?;
-    crate::http::add_error_codes(linker)?;
-    over(linker, crate::http::add_0_2)?;
-    over(linker, crate::files::add_0_2)?;
-    sockets::add_0_2(linker)
+/// What a component may import.
+pub(crate) fn component(engine: &Engine, component: &Component) -> wasmtime::Result<ComponentLinker<ComponentState>> {
+    let ty = component.component_type();
+    with_interfaces(engine, ty.imports(engine.wasmtime()).map(|(name, _)| name))
 }
 
-fn add_0_3(linker: &mut ComponentLinker<ComponentState>) -> wasmtime::Result<()> {
-    p3::cli::add_to_linker(linker)?;
-    p3::clocks::add_to_linker(linker)?;
-    p3::filesystem::add_to_linker(linker)?;
-    p3::random::add_to_linker(linker)?;
-    wasmtime_wasi_http::p3::add_to_linker(linker)?;
-    over(linker, crate::http::add_0_3)?;
-    over(linker, crate::files::add_0_3)?;
-    sockets::add_0_3(linker)
+fn with_interfaces<'a>(
+    engine: &Engine,
+    names: impl Iterator<Item = &'a str>,
+) -> wasmtime::Result<ComponentLinker<ComponentState>> {
+    let interfaces = names.filter_map(imports::interface);
+    let packages: BTreeSet<_> =
+        interfaces.filter_map(|(interface, line)| Some((line, interface.split_once('/')?.0))).collect();
+    let mut linker = ComponentLinker::new(engine.wasmtime());
+    for (line, package) in packages {
+        match line {
+            Line::V0_2 => add_0_2(&mut linker, package)?,
+            Line::V0_3 => add_0_3(&mut linker, package)?,
+        }
+    }
+    Ok(linker)
+}
+
+fn add_0_2(linker: &mut ComponentLinker<ComponentState>, package: &str) -> wasmtime::Result<()> {
+    type State = ComponentState;
+    match package {
+        "wasi:io" => wasmtime_wasi_io::add_to_linker_async(linker),
+        "wasi:clocks" => {
+            clocks::wall_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)?;
+            clocks::monotonic_clock::add_to_linker::<State, WasiClocks>(linker, State::clocks)
+        }
+        "wasi:filesystem" => {
+            filesystem::types::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+            filesystem::preopens::add_to_linker::<State, WasiFilesystem>(linker, State::filesystem)?;
+            over(linker, files::add_0_2)
+        }
+        "wasi:random" => {
+            random::random::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)?;
+            random::insecure::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)?;
+            random::insecure_seed::add_to_linker::<State, WasiRandom>(linker, WasiRandomView::random)
+        }
+        "wasi:cli" => {
+            cli::exit::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::environment::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::stderr::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::terminal_input::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::terminal_output::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::terminal_stdin::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::terminal_stdout::add_to_linker::<State, WasiCli>(linker, State::cli)?;
+            cli::terminal_stderr::add_to_linker::<State, WasiCli>(linker, State::cli)
+        }
+        "wasi:http" => {
+            http::outgoing_handler::add_to_linker::<State, WasiHttp>(linker, State::http)?;
+            http::types::add_to_linker::<State, WasiHttp>(linker, &LinkOptions::default().into(), State::http)?;
+            our_http::add_error_codes(linker)?;
+            over(linker, our_http::add_0_2)
+        }
+        "wasi:sockets" => sockets::add_0_2(linker),
+        // Types alone, or nothing that is provided.
+        _ => Ok(()),
+    }
+}
+
+fn add_0_3(linker: &mut ComponentLinker<ComponentState>, package: &str) -> wasmtime::Result<()> {
+    match package {
+        "wasi:cli" => p3::cli::add_to_linker(linker),
+        "wasi:clocks" => p3::clocks::add_to_linker(linker),
+        "wasi:filesystem" => {
+            p3::filesystem::add_to_linker(linker)?;
+            over(linker, files::add_0_3)
+        }
+        "wasi:random" => p3::random::add_to_linker(linker),
+        "wasi:http" => {
+            wasmtime_wasi_http::p3::add_to_linker(linker)?;
+            over(linker, our_http::add_0_3)
+        }
+        "wasi:sockets" => sockets::add_0_3(linker),
+        _ => Ok(()),
+    }
 }
 
 /// Links calls of ours over those that are linked already.
@@ -193,18 +187,11 @@ fn over(
     added
 }
 
-impl std::fmt::Debug for Linkers {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Linkers").field("engine", &self.engine).finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use wasmtime::component::ResourceType;
 
     use super::*;
-    use crate::imports;
 
     /// Whether a linker has an interface: only then it takes nothing else of that name.
     fn has(linker: &ComponentLinker<ComponentState>, name: &str) -> bool {
@@ -213,16 +200,20 @@ mod tests {
 
     #[test]
     fn what_is_called_provided_is() {
-        let linkers = Linkers::new(&Engine::new(&sandbox::Settings::default()).unwrap());
-        let (old, new) = (linkers.wasi_0_2().unwrap(), linkers.wasi_0_3().unwrap());
-        for interface in imports::WASI_0_2 {
-            let name = format!("{interface}@0.2.12");
-            assert!(has(old, &name) && has(new, &name), "{name}");
+        let engine = Engine::new(&sandbox::Settings::default()).unwrap();
+        let linked = |name: &str, wanted: &str| has(&with_interfaces(&engine, [name].into_iter()).unwrap(), wanted);
+        let lines = [(imports::WASI_0_2, "0.2.12", "0.3.0"), (imports::WASI_0_3, "0.3.0", "0.2.12")];
+        for (interfaces, version, other) in lines {
+            for interface in interfaces {
+                let name = format!("{interface}@{version}");
+                assert!(linked(&name, &name), "{name}");
+                // Neither another line's nor another package's.
+                assert!(!linked(&name, &format!("{interface}@{other}")), "{name}");
+                let elsewhere =
+                    if interface.starts_with("wasi:random/") { "wasi:cli/exit" } else { "wasi:random/random" };
+                assert!(!linked(&name, &format!("{elsewhere}@{version}")), "{name}");
+            }
         }
-        for interface in imports::WASI_0_3 {
-            let name = format!("{interface}@0.3.0");
-            assert!(!has(old, &name) && has(new, &name), "{name}");
-        }
-        assert!(!has(new, "wasi:tls/types@0.2.12"));
+        assert!(!linked("wasi:tls/types@0.2.12", "wasi:tls/types@0.2.12"));
     }
 }

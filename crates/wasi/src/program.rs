@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::time::Duration;
 
-use sandbox::{Code, GuestLimiter, Limits};
+use sandbox::{Code, Engine, GuestLimiter, Limits};
 use wasmtime::component::Component;
 use wasmtime::{ExternType, Module, Store};
 use wasmtime_wasi::{p2, p3};
@@ -13,7 +13,7 @@ use crate::cpu;
 use crate::exit::{Exit, RunError};
 use crate::guest::{GuestSpec, Start};
 use crate::imports::Line;
-use crate::linkers::{LinkError, Linkers, MODULE_NAMES};
+use crate::linkers::{self, LinkError, MODULE_NAMES};
 use crate::p1::{self, Preview1};
 use crate::state::{ComponentState, ModuleState};
 use crate::store::Stores;
@@ -43,12 +43,12 @@ impl Program {
     /// # Errors
     ///
     /// The guest is no command, or imports what is not provided; all such imports are named.
-    pub fn new(linkers: &Linkers, code: &Code) -> Result<Program, LinkError> {
+    pub fn new(engine: &Engine, code: &Code) -> Result<Program, LinkError> {
         let kind = match code {
-            Code::Module(module) => join_module(linkers, module)?,
-            Code::Component(component) => join_component(linkers, component)?,
+            Code::Module(module) => join_module(engine, module)?,
+            Code::Component(component) => join_component(engine, component)?,
         };
-        Ok(Program { stores: Stores::new(linkers.engine()), kind })
+        Ok(Program { stores: Stores::new(engine), kind })
     }
 
     /// Whether a guest can find sockets open when it starts: a module of preview 1 can.
@@ -174,12 +174,12 @@ async fn within(deadline: Duration, run: impl Future<Output = Result<Exit, RunEr
     tokio::time::timeout(deadline, run).await.unwrap_or(Ok(Exit::TimedOut))
 }
 
-fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
-    let linker = linkers.module()?;
-    let other = p1::linker_for(linker, module).map_err(|error| LinkError::unfit(&error))?;
-    let linker = other.as_ref().unwrap_or(linker);
+fn join_module(engine: &Engine, module: &Module) -> Result<Kind, LinkError> {
+    let linker = linkers::module(engine, module).map_err(|error| LinkError::unfit(&error))?;
+    let other = p1::linker_for(&linker, module).map_err(|error| LinkError::unfit(&error))?;
+    let linker = other.as_ref().unwrap_or(&linker);
     let pre = linker.instantiate_pre(module).map_err(|error| {
-        let names = missing_module_imports(linkers, linker, module);
+        let names = missing_module_imports(engine, linker, module);
         if names.is_empty() { LinkError::unfit(&error) } else { LinkError::Missing { names } }
     })?;
     match module.get_export(START) {
@@ -190,10 +190,10 @@ fn join_module(linkers: &Linkers, module: &Module) -> Result<Kind, LinkError> {
 }
 
 /// A module's linker only answers together with a store, so this is for the error path.
-fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleState>, module: &Module) -> Vec<String> {
+fn missing_module_imports(engine: &Engine, linker: &wasmtime::Linker<ModuleState>, module: &Module) -> Vec<String> {
     let limiter = GuestLimiter::new(Limits::default());
     let state = ModuleState { limiter, preview1: Preview1::nothing() };
-    let mut store = Store::new(linkers.engine().wasmtime(), state);
+    let mut store = Store::new(engine.wasmtime(), state);
     module
         .imports()
         .filter(|import| linker.get_by_import(&mut store, import).is_none())
@@ -201,8 +201,8 @@ fn missing_module_imports(linkers: &Linkers, linker: &wasmtime::Linker<ModuleSta
         .collect()
 }
 
-fn join_component(linkers: &Linkers, component: &Component) -> Result<Kind, LinkError> {
-    let Joined { pre, line } = component::join_command(linkers, component)?;
+fn join_component(engine: &Engine, component: &Component) -> Result<Kind, LinkError> {
+    let Joined { pre, line } = component::join_command(engine, component)?;
     match line {
         Line::V0_2 => p2::bindings::CommandPre::new(pre).map(Kind::Wasi02),
         Line::V0_3 => p3::bindings::CommandPre::new(pre).map(Kind::Wasi03),

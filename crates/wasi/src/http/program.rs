@@ -1,6 +1,6 @@
 //! A guest ready to answer requests: decides by which version of `wasi:http` it is asked, and makes instances of it.
 
-use sandbox::Code;
+use sandbox::{Code, Engine};
 use wasmtime_wasi_http::{p2, p3};
 
 use crate::component::{self, Joined};
@@ -9,7 +9,7 @@ use crate::exit::{self, RunError};
 use crate::guest::{GuestSpec, Start};
 use crate::http::instance::{Guest, HttpInstance};
 use crate::imports::Line;
-use crate::linkers::{LinkError, Linkers};
+use crate::linkers::LinkError;
 use crate::state::ComponentState;
 use crate::store::Stores;
 
@@ -31,15 +31,15 @@ impl HttpProgram {
     /// # Errors
     ///
     /// The guest answers no requests, or imports what is not provided; all such imports are named.
-    pub fn new(linkers: &Linkers, code: &Code) -> Result<HttpProgram, LinkError> {
+    pub fn new(engine: &Engine, code: &Code) -> Result<HttpProgram, LinkError> {
         let Code::Component(component) = code else { return Err(LinkError::IsModule) };
-        let Joined { pre, line } = component::join_handler(linkers, component)?;
+        let Joined { pre, line } = component::join_handler(engine, component)?;
         let kind = match line {
             Line::V0_2 => p2::bindings::ProxyPre::new(pre).map(Kind::Wasi02),
             Line::V0_3 => p3::bindings::ServicePre::new(pre).map(Kind::Wasi03),
         };
         let kind = kind.map_err(|error| LinkError::unfit(&error))?;
-        Ok(HttpProgram { stores: Stores::new(linkers.engine()), kind })
+        Ok(HttpProgram { stores: Stores::new(engine), kind })
     }
 
     /// From now on instances that compute give way to each other, and to whatever else their thread has to do.

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 
 use sandbox::{Allocator, Code, Engine, OwnFile, PoolSize, Settings};
 use tempfile::NamedTempFile;
-use wasi::{HttpProgram, LinkError, Linkers};
+use wasi::{HttpProgram, LinkError};
 
 /// A guest in a pool of its own.
 pub(crate) struct Served {
@@ -30,7 +30,7 @@ pub(crate) fn link(guest: &str, instances: u32) -> Result<HttpProgram, LinkError
     let size = PoolSize::for_guest(probe.demand(), instances).unwrap();
     let engine = Engine::new(&Settings { allocator: Allocator::Pool(size), ..Settings::default() }).unwrap();
     let code = Code::load(&engine, &file()).unwrap();
-    HttpProgram::new(&Linkers::new(&engine), &code)
+    HttpProgram::new(&engine, &code)
 }
 
 /// The compiled code of a guest. It is compiled by settings without a pool.
