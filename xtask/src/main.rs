@@ -37,6 +37,7 @@ cargo xtask COMMAND [ARGS]...
                   each fuzz target, or those named, for 30 seconds or as many as said; needs a C++ compiler
     tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table,
                   licences
+    release       `cord` and `cord-compile` as they are shipped, into target/programs/release
     build         the programs `cord` and `cord-compile`, and the guest programs
     guests        the guest programs alone, into target/guests
     setup         the guest toolchain alone
@@ -79,6 +80,7 @@ fn run(arguments: &[String]) -> Result<()> {
     match command {
         "setup" => setup::toolchain(&environment).map(drop),
         "guests" => guests::build(&workspace, &setup::toolchain(&environment)?).map(drop),
+        "release" => programs::build_release(&workspace).map(drop),
         "build" => {
             programs::build(&workspace)?;
             guests::build(&workspace, &setup::toolchain(&environment)?).map(drop)
