@@ -237,4 +237,68 @@ mod tests {
         assert!(matches!(table.renumber(first, 1), Ok(Some(Entry::Stream(1)))));
         assert_eq!(name(&table, 1), "again");
     }
+
+    /// The same in the plainest way: what is under each number, and whether it counts as an open file.
+    type Model = BTreeMap<u32, (String, bool)>;
+
+    /// One step that a guest may take, by a random number.
+    fn step(random: u64, table: &mut Table<&'static str>, model: &mut Model) {
+        let number = |shift: u32| u32::try_from(random >> shift & 15).unwrap();
+        let lowest = (0..).find(|number| !model.contains_key(number)).unwrap();
+        let open = model.values().filter(|(_, is_open)| *is_open).count();
+        let (one, other) = (number(8), number(16));
+        match random % 6 {
+            0 => {
+                assert_eq!(table.add(Entry::Socket("socket")), Ok(lowest));
+                model.insert(lowest, ("socket".to_owned(), false));
+            }
+            1 | 2 => match table.room_for_file() {
+                Ok(right) => {
+                    assert!(open < 2);
+                    assert_eq!(table.add_file(one, right), Ok(lowest));
+                    model.insert(lowest, (format!("file {one}"), true));
+                }
+                Err(errno) => assert_eq!((errno, open), (Errno::Mfile, 2)),
+            },
+            3 | 4 => assert_eq!(table.remove(one).is_some(), model.remove(&one).is_some()),
+            _ => match (model.contains_key(&one), model.contains_key(&other)) {
+                (true, true) if one == other => assert!(matches!(table.renumber(one, other), Ok(None))),
+                (true, true) => {
+                    assert!(matches!(table.renumber(one, other), Ok(Some(_))));
+                    let moved = model.remove(&one).unwrap();
+                    model.insert(other, moved);
+                }
+                _ => assert!(matches!(table.renumber(one, other), Err(Errno::Badf))),
+            },
+        }
+    }
+
+    #[test]
+    fn whatever_a_guest_does_each_number_has_what_was_put_there() {
+        // Steele, Lea, Flood: "Fast Splittable Pseudorandom Number Generators", 2014.
+        let mut state = 0_u64;
+        let mut random = || {
+            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+            mixed ^ mixed >> 31
+        };
+        for volumes in 0..6 {
+            let descriptors = Descriptors::new(100);
+            let mut table = Table::new(volumes, 2, descriptors.share());
+            let mut model: Model = (0..3).map(|number| (number, (format!("stream {number}"), false))).collect();
+            model.extend((3..3 + volumes).map(|number| (number, (format!("file {number}"), false))));
+            for _ in 0..20_000 {
+                step(random(), &mut table, &mut model);
+                for number in 0..20 {
+                    let there = model.get(&number).map_or_else(|| Errno::Badf.to_string(), |(name, _)| name.clone());
+                    assert_eq!(name(&table, number), there, "{number}");
+                }
+            }
+            // Nothing that was taken for a file is lost.
+            drop(table);
+            let share = descriptors.share();
+            assert_eq!(std::iter::from_fn(|| share.take()).collect::<Vec<_>>().len(), 50);
+        }
+    }
 }
