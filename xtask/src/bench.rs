@@ -5,16 +5,29 @@ use crate::environment::Environment;
 use crate::workspace::Workspace;
 use crate::{guests, programs, setup};
 use anyhow::Result;
+use std::process::Command;
 
-/// Sets up, builds in the release profile, and runs every benchmark. `arguments` go to them.
+/// Installs the peers first.
+const PEERS: &str = "--peers";
+/// Runs Criterion's benchmarks of single parts instead.
+const PARTS: &str = "--parts";
+
+/// Sets up, builds as it is shipped, and measures. `arguments` go to `cord-bench`, or with `--parts` to Criterion.
 pub(crate) fn run(workspace: &Workspace, environment: &Environment, arguments: &[String]) -> Result<()> {
     let toolchain = setup::toolchain(environment)?;
     let guests = guests::build(workspace, &toolchain)?;
-    let programs = programs::build_release(workspace)?;
-    let mut benches = cargo(workspace, &["bench", "--package", "cord-benches"]);
-    if !arguments.is_empty() {
-        benches.arg("--").args(arguments);
+    let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
+    let rest = arguments.iter().filter(|argument| !matches!(argument.as_str(), PEERS | PARTS));
+    if is_given(PARTS) {
+        let mut parts = cargo(workspace, &["bench", "--package", "cord-bench", "--"]);
+        return show_and_run(parts.args(rest));
     }
-    Variables::new(&toolchain, programs, guests).give(&mut benches);
-    show_and_run(&mut benches)
+    let programs = programs::build_release(workspace)?;
+    let bench = programs::build_bench(workspace)?;
+    let mut command = Command::new(bench);
+    command.args(rest).current_dir(&workspace.root);
+    // The engine's backtraces cost what nobody who ships has set.
+    command.env_remove("RUST_BACKTRACE");
+    Variables::new(&toolchain, programs, guests).give(&mut command);
+    show_and_run(&mut command)
 }

@@ -26,7 +26,7 @@ const WITH_CORDS_FEATURES: &[&str] = &[
     "--exclude",
     "http-server",
     "--exclude",
-    "cord-benches",
+    "cord-bench",
 ];
 /// The edges and the front door are tested on a clock that tests can set, which `cord` does not have.
 const EDGE: &[&str] = &["--package", "edge", "--package", "http-server"];

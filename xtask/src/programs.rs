@@ -61,6 +61,14 @@ pub(crate) fn build_hostile(workspace: &Workspace) -> Result<PathBuf> {
     build_one(workspace, "debug", Build::Daily, "cli", "cord-hostile", &["--features", "escape-harness"])
 }
 
+/// Builds the benchmarks with their native peers, linked as what they measure. They lie side by side.
+pub(crate) fn build_bench(workspace: &Workspace) -> Result<PathBuf> {
+    for program in ["native", "native-http"] {
+        build_one(workspace, "bench", Build::Shipped, "cord-bench", program, &[])?;
+    }
+    build_one(workspace, "bench", Build::Shipped, "cord-bench", "cord-bench", &[])
+}
+
 /// Builds both, and keeps them side by side in a folder of that name.
 fn build_both(workspace: &Workspace, kept: &str, cord: Build, compile: Build) -> Result<Programs> {
     Ok(Programs {

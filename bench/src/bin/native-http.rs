@@ -6,7 +6,7 @@
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "a server to compare with: it stands for others")]
 
 use bytes::Bytes;
-use cord_benches::event_loop;
+use cord_bench::event_loop;
 use http_body_util::Full;
 use http_server::{AccessLog, AccessRecord, Failure, FrontDoor, Handler, Limits, RequestBody, RequestInfo};
 use hyper::body::Incoming;

@@ -1,0 +1,74 @@
+//! The native peers, in one small program that needs nothing but the standard library.
+//!
+//! `native hello` says hello. `native threads` and `native serial` are echo servers with a thread for each connection and
+//! with one for all; `native far` is the other end of the guest `stream`; all three print where they listen. `native inetd`
+//! sends back what comes on standard input. `native stream HOST PORT ...` is the guest of that name as a native program;
+//! `native pair ...` is it over a socket pair, without HOST and PORT.
+
+#![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "programs to compare with: they stand for others")]
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::thread;
+
+#[path = "../../../guests/std/src/bin/stream.rs"]
+#[expect(clippy::panic, reason = "the same source as the guest's")]
+mod stream;
+
+#[path = "../far.rs"]
+mod far;
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match *arguments.as_slice() {
+        ["hello"] => {
+            println!("hello");
+            Ok(())
+        }
+        ["inetd"] => echo(&mut io::stdin().lock(), &mut io::stdout().lock()),
+        ["threads"] => listen(|stream| drop(thread::spawn(move || serve(&stream)))),
+        ["serial"] => listen(|stream| serve(&stream)),
+        ["far"] => listen(|stream| {
+            let _ = stream.set_nodelay(true);
+            thread::spawn(move || far::end(stream));
+        }),
+        ["stream", ..] => stream::main(),
+        ["pair", mode, size, count] => {
+            let (mut near, far) = UnixStream::pair()?;
+            thread::spawn(move || far::end(far));
+            let number = |text: &str| text.parse().map_err(io::Error::other);
+            println!("{}", stream::run(&mut near, mode, number(size)?, number(count)?)?);
+            Ok(())
+        }
+        _ => Err(io::Error::other("usage: native hello|inetd|threads|serial|far|stream ...|pair ...")),
+    }
+}
+
+fn listen(mut each: impl FnMut(TcpStream)) -> io::Result<()> {
+    let listener = TcpListener::bind("0.0.0.0:0")?;
+    println!("{}", listener.local_addr()?);
+    for stream in listener.incoming() {
+        each(stream?);
+    }
+    Ok(())
+}
+
+fn serve(mut stream: &TcpStream) {
+    // A client that breaks off is no fault of the others.
+    let _ = echo(&mut { stream }, &mut stream);
+    let _ = stream.shutdown(Shutdown::Write);
+}
+
+fn echo(from: &mut impl Read, to: &mut impl Write) -> io::Result<()> {
+    let mut buffer = [0; 4096];
+    loop {
+        let count = from.read(&mut buffer)?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count])?;
+        to.flush()?;
+    }
+}

@@ -1,0 +1,59 @@
+//! The rows of the table: each module measures one, and knows who takes part in it and what is aimed at.
+
+mod compile;
+mod connect;
+mod connections;
+mod decide;
+mod density;
+mod http;
+mod instance;
+mod process;
+mod stream;
+
+use crate::results::RowResult;
+use crate::setting::Setting;
+use anyhow::Result;
+
+/// What measures a row.
+pub(crate) type Measure = fn(&Setting) -> Result<RowResult>;
+
+/// All rows, in the order of the table.
+pub(crate) const ROWS: &[(&str, Measure)] = &[
+    ("process", process::measure),
+    ("instance", instance::hello),
+    ("instance-std", instance::std),
+    ("instances", instance::two_cores),
+    ("guest-connect-1", connect::guest_on_one_core),
+    ("guest-connect", connect::guest),
+    ("connect-1", connect::on_one_core_only),
+    ("connect", connect::on_all_cores),
+    ("egress-1", connect::outside_on_one_core),
+    ("egress", connect::outside),
+    ("busy", connect::beside_a_thousand),
+    ("stream-send", stream::send),
+    ("stream-receive", stream::receive),
+    ("stream-small", stream::small),
+    ("stream-ping", stream::ping),
+    ("connections", connections::measure),
+    ("http", http::small),
+    ("http-large", http::large),
+    ("http-python", http::python),
+    ("idle", density::ten_thousand),
+    ("idle-100k", density::hundred_thousand),
+    ("decide", decide::measure),
+    ("compile", compile::measure),
+    ("load", compile::load_all),
+];
+
+/// Runs a measurement, with everything that it starts, on one core.
+pub(crate) fn on_one_core<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+    let all = sched_getaffinity(None)?;
+    let mut one = CpuSet::new();
+    let first = (0..CpuSet::MAX_CPU).find(|core| all.is_set(*core));
+    one.set(first.unwrap_or(0));
+    sched_setaffinity(None, &one)?;
+    let done = work();
+    sched_setaffinity(None, &all)?;
+    done
+}

@@ -1,0 +1,70 @@
+//! A new component: what it costs once, and from then on.
+
+use crate::contest::{Contestant, Row};
+use crate::results::{Role, RowResult, Unit};
+use crate::setting::{Setting, load, succeed};
+use anyhow::Result;
+use sandbox::{Engine, Settings};
+use std::process::Command;
+
+/// A few that differ in size: text, a Rust program, a server, Python with its interpreter.
+const GUESTS: [&str; 4] = ["hello-p2.wat", "hello.wasm", "http-site.wasm", "http-python.wasm"];
+
+fn sizes(setting: &Setting) -> Result<Vec<(&'static str, String)>> {
+    let sized = |guest| {
+        let kib = setting.guest(guest).metadata()?.len().div_ceil(1024);
+        Ok((guest, format!("{guest}, {kib} KiB")))
+    };
+    GUESTS.into_iter().map(sized).collect()
+}
+
+pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
+    let row = Row { id: "compile", title: "compiling a component, once", unit: Unit::MILLISECONDS, targets: &[] };
+    let mut contestants = Vec::new();
+    let mut left_out = Vec::new();
+    let wasmtime = setting.installed("wasmtime").and_then(|wasmtime| can_compile(setting, wasmtime));
+    for (guest, name) in sizes(setting)? {
+        let (file, code) = (setting.guest(guest), setting.scratch().join("compiled"));
+        let target = code.clone();
+        let how = format!("cord-compile \"{}\" < {guest} > code", Settings::default());
+        let source = file.clone();
+        contestants.push(Contestant::timed(Role::Ours, name.clone(), how, 1, move || {
+            setting.compile_to(&source, &Settings::default(), &target)
+        }));
+        if let Ok(wasmtime) = wasmtime.clone()
+            && !guest.ends_with(".wat")
+        {
+            let how = format!("wasmtime compile {guest}");
+            contestants.push(Contestant::timed(Role::Peer, format!("wasmtime compile, {guest}"), how, 1, move || {
+                succeed(Command::new(&wasmtime).arg("compile").arg("-o").arg(&code).arg(&file))
+            }));
+        }
+    }
+    left_out.extend(wasmtime.err());
+    row.run(setting.rounds(5), contestants, left_out)
+}
+
+fn can_compile(setting: &Setting, wasmtime: std::path::PathBuf) -> Result<std::path::PathBuf, String> {
+    let code = setting.scratch().join("probe");
+    let probe = succeed(Command::new(&wasmtime).arg("compile").arg("-o").arg(code).arg(setting.guest("hello.wasm")));
+    probe.map(|()| wasmtime).map_err(|_error| "wasmtime compile: it was built without it".to_owned())
+}
+
+pub(super) fn load_all(setting: &Setting) -> Result<RowResult> {
+    let row = Row {
+        id: "load",
+        title: "code from the cache: mapped, and taken up by the engine",
+        unit: Unit::MICROSECONDS,
+        targets: &[],
+    };
+    let mut contestants = Vec::new();
+    for (guest, name) in sizes(setting)? {
+        let settings = Settings::default();
+        let file = setting.compile(guest, &settings)?;
+        let engine = Engine::new(&settings)?;
+        contestants.push(Contestant::timed(Role::Ours, name, "bench/src/rows/compile.rs", 5, move || {
+            load(&file, &engine).map(drop)
+        }));
+    }
+    row.run(setting.rounds(30), contestants, Vec::new())
+}

@@ -1,0 +1,111 @@
+//! Many live instances that have nothing to do: each serves a connection that says nothing.
+//!
+//! A process can keep some thousands of them apart (the kernel counts its mappings: `vm.max_map_count`), so there are as
+//! many runners as it takes, each with its broker. What is told is the memory of all these processes: what is theirs alone and
+//! their share of what is not (proportional set size), and their page tables. The kernel's own part, two sockets for each
+//! connection, is the same for every server and not in it.
+
+use crate::contest::{Contestant, Row, Taken};
+use crate::peer::Peer;
+use crate::results::{Bound, Role, RowResult, Target, Unit};
+use crate::setting::{Setting, words};
+use anyhow::{Context, Result, ensure};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::process::Command;
+use std::time::Duration;
+
+/// Instances of one runner: fewer than fit under the kernel's default count of mappings.
+const IN_ONE: u32 = 5_000;
+
+pub(super) fn ten_thousand(setting: &Setting) -> Result<RowResult> {
+    const OURS: &str = "cord run --per-connection, 2 runners of 5,000";
+    let row = Row {
+        id: "idle",
+        title: "10,000 live instances of a Rust program, each with an idle connection: memory of all processes",
+        unit: Unit::MEBIBYTES,
+        targets: &[Target { says: "under 400 MiB in all", ours: OURS, bound: Bound::AtMost(400.0) }],
+    };
+    measure(setting, &row, OURS, 10_000)
+}
+
+pub(super) fn hundred_thousand(setting: &Setting) -> Result<RowResult> {
+    let row = Row { id: "idle-100k", title: "100,000 of them", unit: Unit::MEBIBYTES, targets: &[] };
+    measure(setting, &row, "cord run --per-connection, 20 runners of 5,000", 100_000)
+}
+
+fn measure(setting: &Setting, row: &Row, name: &str, instances: u32) -> Result<RowResult> {
+    let (instances, in_one) =
+        if setting.rounds(3) < 3 { (instances / 1_000, IN_ONE / 1_000) } else { (instances, IN_ONE) };
+    // As many descriptors as connections, here and in the runners.
+    let wanted = Rlimit { current: Some(u64::from(instances) + 1_000), maximum: Some(u64::from(instances) + 1_000) };
+    let before = getrlimit(Resource::Nofile);
+    if before.current.is_some_and(|current| current < u64::from(instances) + 1_000) {
+        setrlimit(Resource::Nofile, wanted)
+            .with_context(|| format!("{} needs more descriptors than it may open", row.id))?;
+    }
+    let command = || {
+        let mut command = Command::new(&setting.cord);
+        command.args(["run", "-p", "0.0.0.0:0:0", "--per-connection", "--max-instances", &in_one.to_string()]);
+        command.arg(setting.guest("echo-inetd.wasm"));
+        command
+    };
+    let turn = || {
+        let mut runners = Vec::new();
+        let mut connections = Vec::new();
+        for runner in 0..instances / in_one {
+            let peer = Peer::start(&mut command())?;
+            for number in 0..in_one {
+                connections.push(connect(runner, number, peer.port)?);
+            }
+            runners.push(peer);
+        }
+        // They are alive, and not merely waited for.
+        for connection in &mut connections {
+            hear(connection)?;
+        }
+        let mut kib = 0;
+        for runner in &runners {
+            kib += family_kib(runner.process.0.id())?;
+        }
+        Ok(Taken::Figure(f64::from(u32::try_from(kib)?) / 1024.0))
+    };
+    let how = format!("{}; bench/src/rows/density.rs", words(&command()));
+    row.run(1, vec![Contestant::new(Role::Ours, name, how, turn)], Vec::new())
+}
+
+/// Connects and says something. Each thousand has an address of its own, so that ports do not run out.
+fn connect(runner: u32, number: u32, port: u16) -> Result<TcpStream> {
+    let [_, _, third, fourth] = (1 + runner * IN_ONE / 1_000 + number / 1_000).to_be_bytes();
+    let mut stream = TcpStream::connect((Ipv4Addr::new(127, 1, third, fourth), port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    stream.write_all(b"x")?;
+    Ok(stream)
+}
+
+fn hear(stream: &mut TcpStream) -> Result<()> {
+    let mut byte = [0];
+    stream.read_exact(&mut byte)?;
+    ensure!(&byte == b"x", "a wrong answer");
+    Ok(())
+}
+
+/// The memory of a process and of those that it started, in KiB.
+fn family_kib(process: u32) -> Result<u64> {
+    let field = |file: &str, name: &str| {
+        let path = format!("/proc/{process}/{file}");
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)).with_context(|| format!("no {name} in {path}"))?;
+        let number = line.trim().trim_end_matches("kB").trim();
+        number.parse::<u64>().with_context(|| format!("{path}: {line}"))
+    };
+    let mut kib = field("smaps_rollup", "Pss:")? + field("status", "VmPTE:")?;
+    let children = fs::read_to_string(format!("/proc/{process}/task/{process}/children"))?;
+    for child in children.split_whitespace() {
+        kib += family_kib(child.parse()?)?;
+    }
+    Ok(kib)
+}

@@ -1,0 +1,135 @@
+//! A fresh instance, in a process that makes many of them: its store, what it is given, its start, its run and its end.
+
+use crate::board::{Board, SERVICE, With};
+use crate::contest::{Contestant, Row, Taken};
+use crate::results::{Bound, Role, RowResult, Target, Unit};
+use crate::runner::{Bare, HttpRunner, Memory, Runner};
+use crate::setting::Setting;
+use anyhow::{Result, anyhow};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+const HELLO: &str = "hello-p2.wat";
+const STD: &str = "hello.wasm";
+const HTTP: &str = "http-hello.wasm";
+const HOW: &str = "in the process: bench/src/runner.rs";
+const OURS: &str = "with a handle, limits and sockets, as cord gives them";
+const BARE: &str = "bare engine, the same pool";
+const ON_DEMAND: &str = "bare engine, memory mapped for each";
+/// Of each turn.
+const REPETITIONS: usize = 200;
+
+/// A small component of WASI 0.2 that says hello.
+pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
+    let row = Row {
+        id: "instance",
+        title: "a fresh instance of a small component of WASI 0.2: store, start, run, end",
+        unit: Unit::MICROSECONDS,
+        targets: &[
+            Target { says: "at most 10 us with a handle and limits attached", ours: OURS, bound: Bound::AtMost(10.0) },
+            Target {
+                says: "at most 1.35 times the bare engine: 10 us where that takes 7.4",
+                ours: OURS,
+                bound: Bound::AtMostTimes(1.35, BARE),
+            },
+        ],
+    };
+    let board = Board::start(setting, With::Echo)?;
+    let ours = Runner::new(setting, HELLO, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
+    let (pool, on_demand) =
+        (Bare::new(setting, HELLO, &[], Memory::Pool)?, Bare::new(setting, HELLO, &[], Memory::OnDemand)?);
+    let contestants = vec![
+        Contestant::timed(Role::Ours, OURS, HOW, REPETITIONS, || ours.run()),
+        Contestant::timed(Role::Floor, BARE, HOW, REPETITIONS, || pool.run()),
+        Contestant::timed(Role::Floor, ON_DEMAND, HOW, REPETITIONS, || on_demand.run()),
+    ];
+    row.run(setting.rounds(50), contestants, Vec::new())
+}
+
+/// A component of Rust's standard library that is not asked to do anything.
+pub(super) fn std(setting: &Setting) -> Result<RowResult> {
+    const NOT_RUN: &str = "a handler of requests, as cord gives it everything, not asked";
+    const BARE_NOT_RUN: &str = "bare engine, the same pool, hello.wasm not run";
+    let row = Row {
+        id: "instance-std",
+        title: "a fresh instance of a component of Rust's standard library, not run",
+        unit: Unit::MICROSECONDS,
+        targets: &[
+            Target { says: "at most 12 us", ours: NOT_RUN, bound: Bound::AtMost(12.0) },
+            Target {
+                says: "at most 1.35 times the bare engine: 12 us where that takes 9",
+                ours: NOT_RUN,
+                bound: Bound::AtMostTimes(1.35, BARE_NOT_RUN),
+            },
+        ],
+    };
+    let board = Board::start(setting, With::Echo)?;
+    let handler = HttpRunner::new(setting, HTTP, board.guest_handle(SERVICE.0, SERVICE.1)?)?;
+    let ours = Runner::new(setting, STD, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
+    let (pool, on_demand) =
+        (Bare::new(setting, STD, &[], Memory::Pool)?, Bare::new(setting, STD, &[], Memory::OnDemand)?);
+    let contestants = vec![
+        Contestant::timed(Role::Ours, NOT_RUN, HOW, REPETITIONS, || handler.start()),
+        Contestant::timed(Role::Floor, BARE_NOT_RUN, HOW, REPETITIONS, || pool.start()),
+        Contestant::timed(Role::Floor, "the same, memory mapped for each", HOW, REPETITIONS, || on_demand.start()),
+        Contestant::timed(Role::Ours, "hello.wasm, as cord gives it everything, run", HOW, REPETITIONS, || ours.run()),
+        Contestant::timed(Role::Floor, "bare engine, the same pool, hello.wasm run", HOW, REPETITIONS, || pool.run()),
+    ];
+    row.run(setting.rounds(50), contestants, Vec::new())
+}
+
+/// How many instances one thread makes in a second, and two.
+pub(super) fn two_cores(setting: &Setting) -> Result<RowResult> {
+    const ONE: &str = "cord's, one thread";
+    const TWO: &str = "cord's, two threads";
+    let row = Row {
+        id: "instances",
+        title: "fresh instances of a small component in a second, on one core and on two",
+        unit: Unit::PER_SECOND,
+        targets: &[Target {
+            says: "two cores at least 1.6 times one",
+            ours: TWO,
+            bound: Bound::AtLeastTimes(1.6, ONE),
+        }],
+    };
+    let board = Board::start(setting, With::Echo)?;
+    let handle = || board.guest_handle(SERVICE.0, SERVICE.1);
+    let ours: Vec<Runner> = (0..2).map(|_| Runner::new(setting, HELLO, &[], Some(handle()?))).collect::<Result<_>>()?;
+    let bare: Vec<Bare> = (0..2).map(|_| Bare::new(setting, HELLO, &[], Memory::Pool)).collect::<Result<_>>()?;
+    // A store and a program belong to one thread at a time, and these to a scope of threads.
+    let mut contestants = Vec::new();
+    for (threads, name) in [(1, ONE), (2, TWO)] {
+        let ours = &ours[..threads];
+        contestants.push(Contestant::new(Role::Ours, name, HOW, move || rate(ours, Runner::run)));
+    }
+    for (threads, name) in [(1, "bare engine, one thread"), (2, "bare engine, two threads")] {
+        let bare = &bare[..threads];
+        contestants.push(Contestant::new(Role::Floor, name, HOW, move || rate(bare, Bare::run)));
+    }
+    row.run(setting.rounds(9), contestants, Vec::new())
+}
+
+/// How often all of them together do it in a second.
+fn rate<T: Sync>(who: &[T], once: fn(&T) -> Result<()>) -> Result<Taken> {
+    let is_over = AtomicBool::new(false);
+    let began = Instant::now();
+    let count: Result<usize> = thread::scope(|scope| {
+        let count = |one| {
+            let is_over = &is_over;
+            scope.spawn(move || {
+                let mut count = 0;
+                while !is_over.load(Ordering::Relaxed) {
+                    once(one)?;
+                    count += 1;
+                }
+                anyhow::Ok(count)
+            })
+        };
+        let threads: Vec<_> = who.iter().map(count).collect();
+        thread::sleep(Duration::from_millis(500));
+        is_over.store(true, Ordering::Relaxed);
+        threads.into_iter().map(|thread| thread.join().map_err(|_panic| anyhow!("a thread panicked"))?).sum()
+    });
+    Ok(Taken::Figure(f64::from(u32::try_from(count?)?) / began.elapsed().as_secs_f64()))
+}

@@ -1,0 +1,133 @@
+//! What every row is given: where the programs, the guests and the peers are, and how long it may take.
+
+use anyhow::{Context, Result, bail, ensure};
+use sandbox::{Code, Engine, OwnFile, Settings};
+use std::fs::{self, File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tempfile::TempDir;
+
+/// Where everything is.
+pub(crate) struct Setting {
+    pub(crate) cord: PathBuf,
+    compiler: PathBuf,
+    guests: PathBuf,
+    path: String,
+    /// Of this process, to be run again in another role.
+    own: PathBuf,
+    scratch: TempDir,
+    is_quick: bool,
+}
+
+impl Setting {
+    /// As `cargo xtask bench` says it, by environment variables.
+    pub(crate) fn find(is_quick: bool) -> Result<Self> {
+        let named =
+            |name: &str| std::env::var(name).with_context(|| format!("{name} is not set; run cargo xtask bench"));
+        Ok(Self {
+            cord: named("CORD_BIN")?.into(),
+            compiler: named("CORD_COMPILE_BIN")?.into(),
+            guests: named("CORD_GUESTS")?.into(),
+            path: named("PATH")?,
+            own: std::env::current_exe()?,
+            scratch: tempfile::tempdir()?,
+            is_quick,
+        })
+    }
+
+    /// So many rounds, or few when all is only to be seen to work.
+    pub(crate) fn rounds(&self, rounds: usize) -> usize {
+        if self.is_quick { rounds.min(2) } else { rounds }
+    }
+
+    /// The guest of this name.
+    pub(crate) fn guest(&self, name: &str) -> PathBuf {
+        self.guests.join(name)
+    }
+
+    /// The program of this name on the search path, with peers at its end; or why there is none.
+    pub(crate) fn installed(&self, name: &str) -> Result<PathBuf, String> {
+        let mut folders = self.path.split(':').map(Path::new);
+        let found = folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()));
+        found.ok_or_else(|| format!("{name}: not installed"))
+    }
+
+    /// A program that was built together with this one.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.own.with_file_name(name)
+    }
+
+    /// This program in another role.
+    pub(crate) fn role(&self, role: &str) -> Command {
+        let mut command = Command::new(&self.own);
+        command.args(["--role", role]);
+        command
+    }
+
+    /// A folder for files that are of no use later.
+    pub(crate) fn scratch(&self) -> &Path {
+        self.scratch.path()
+    }
+
+    /// Compiles a guest of this name as `cord` would, and tells the file.
+    pub(crate) fn compile(&self, guest: &str, settings: &Settings) -> Result<PathBuf> {
+        let code = self.scratch.path().join(format!("{guest}.{}", settings.code_key()));
+        if code.exists() {
+            return Ok(code);
+        }
+        self.compile_to(&self.guest(guest), settings, &code)?;
+        Ok(code)
+    }
+
+    /// Compiles a guest as `cord` would.
+    pub(crate) fn compile_to(&self, guest: &Path, settings: &Settings, code: &Path) -> Result<()> {
+        let _ = fs::remove_file(code);
+        let output = OpenOptions::new().write(true).create_new(true).mode(0o600).open(code)?;
+        let input = File::open(guest).with_context(|| format!("cannot open {}", guest.display()))?;
+        let mut compiler = Command::new(&self.compiler);
+        let status = compiler.arg(settings.to_string()).stdin(input).stdout(output).status()?;
+        ensure!(status.success(), "cannot compile {}", guest.display());
+        Ok(())
+    }
+
+    /// The code of a guest, for this engine.
+    pub(crate) fn load(&self, guest: &str, engine: &Engine) -> Result<Code> {
+        load(&self.compile(guest, engine.settings())?, engine)
+    }
+}
+
+/// Compiled code from a file that this process made.
+pub(crate) fn load(file: &Path, engine: &Engine) -> Result<Code> {
+    Ok(Code::load(engine, &OwnFile::check(File::open(file)?)?)?)
+}
+
+/// Runs a command to its end, unheard.
+pub(crate) fn succeed(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+    if !status.success() {
+        bail!("{} failed: {status}", words(command));
+    }
+    Ok(())
+}
+
+/// Runs a command to its end and tells what it printed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stdin(Stdio::null()).output()?;
+    let shown = words(command);
+    ensure!(output.status.success(), "{shown} failed: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// A command as it would be typed, with the bare names of programs and guests.
+pub(crate) fn words(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let mut shown = Vec::new();
+    for word in words {
+        let word = word.to_string_lossy();
+        let is_file = word.starts_with('/') && Path::new(&*word).is_file();
+        let bare = if is_file { word.rsplit('/').next().unwrap_or(&word) } else { &word };
+        shown.push(bare.to_owned());
+    }
+    shown.join(" ")
+}
