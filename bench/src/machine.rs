@@ -29,7 +29,7 @@ impl Machine {
             cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
             // As it was sold: the kernel keeps some of it.
             memory_gib: memory_kib.unwrap_or(0).div_ceil(1 << 20),
-            kernel: rustix::system::uname().release().to_string_lossy().into_owned(),
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             system: field_of_shell(&read("/etc/os-release"), "PRETTY_NAME").unwrap_or_default(),
             is_virtual: field(&processors, "flags")
                 .is_some_and(|flags| flags.split(' ').any(|flag| flag == "hypervisor")),

@@ -35,7 +35,7 @@ cargo xtask bench [--peers] [--parts] [--quick | --report] [ROW]...
 Measures the rows named, or all of them, and writes bench/results.json, bench/plots/*.svg, and the tables in README.md and
 docs/performance.md.
 
-    --peers   first installs what is compared with and can be got: wasmtime, crun, runc, bubblewrap, podman, ncat
+    --peers   first installs what is compared with and can be got: wasmtime, crun, runc, bubblewrap, podman
     --parts   runs Criterion's benchmarks of single parts instead
     --quick   two rounds of each, and writes nothing: to see that all works
     --report  measures nothing, and writes tables and plots anew

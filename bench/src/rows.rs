@@ -12,7 +12,8 @@ mod stream;
 
 use crate::results::RowResult;
 use crate::setting::Setting;
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow, ensure};
+use std::thread;
 
 /// What measures a row.
 pub(crate) type Measure = fn(&Setting) -> Result<RowResult>;
@@ -46,14 +47,12 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
 ];
 
 /// Runs a measurement, with everything that it starts, on one core.
-pub(crate) fn on_one_core<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
-    use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
-    let all = sched_getaffinity(None)?;
-    let mut one = CpuSet::new();
-    let first = (0..CpuSet::MAX_CPU).find(|core| all.is_set(*core));
-    one.set(first.unwrap_or(0));
-    sched_setaffinity(None, &one)?;
-    let done = work();
-    sched_setaffinity(None, &all)?;
-    done
+pub(crate) fn on_one_core<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    let core = core_affinity::get_core_ids().and_then(|cores| cores.first().copied()).context("no core is known")?;
+    // A thread of its own, which ends on that core. What it starts is where it is.
+    let there = || {
+        ensure!(core_affinity::set_for_current(core), "cannot stay on one core");
+        work()
+    };
+    thread::scope(|scope| scope.spawn(there).join().map_err(|_panic| anyhow!("the measurement panicked"))?)
 }

@@ -175,7 +175,13 @@ impl Bare {
 
     fn context(&self) -> WasiCtxBuilder {
         let mut context = WasiCtxBuilder::new();
-        context.args(&self.args).inherit_network().allow_blocking_current_thread(true);
+        context
+            .args(&self.args)
+            .inherit_stderr()
+            .inherit_network()
+            .allow_ip_name_lookup(true)
+            .allow_tcp(true)
+            .allow_blocking_current_thread(true);
         context
     }
 }

@@ -9,11 +9,13 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::num::ParseIntError;
 use std::os::unix::net::UnixStream;
+use std::str::FromStr;
 use std::thread;
 
 #[path = "../../../guests/std/src/bin/stream.rs"]
-#[expect(clippy::panic, reason = "the same source as the guest's")]
+#[expect(dead_code, reason = "the same source as the guest's, whose `main` is another one")]
 mod stream;
 
 #[path = "../far.rs"]
@@ -34,16 +36,27 @@ fn main() -> io::Result<()> {
             let _ = stream.set_nodelay(true);
             thread::spawn(move || far::end(stream));
         }),
-        ["stream", ..] => stream::main(),
+        ["stream", host, port, mode, size, count] => {
+            let stream = TcpStream::connect((host, number(port)?))?;
+            stream.set_nodelay(true)?;
+            move_bytes(stream, mode, size, count)
+        }
         ["pair", mode, size, count] => {
-            let (mut near, far) = UnixStream::pair()?;
+            let (near, far) = UnixStream::pair()?;
             thread::spawn(move || far::end(far));
-            let number = |text: &str| text.parse().map_err(io::Error::other);
-            println!("{}", stream::run(&mut near, mode, number(size)?, number(count)?)?);
-            Ok(())
+            move_bytes(near, mode, size, count)
         }
         _ => Err(io::Error::other("usage: native hello|inetd|threads|serial|far|stream ...|pair ...")),
     }
+}
+
+fn move_bytes(mut stream: impl Read + Write, mode: &str, size: &str, count: &str) -> io::Result<()> {
+    println!("{}", stream::run(&mut stream, mode, number(size)?, number(count)?)?);
+    Ok(())
+}
+
+fn number<T: FromStr<Err = ParseIntError>>(text: &str) -> io::Result<T> {
+    text.parse().map_err(io::Error::other)
 }
 
 fn listen(mut each: impl FnMut(TcpStream)) -> io::Result<()> {

@@ -29,25 +29,16 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
         (Role::Floor, "native, a thread for each", words(&threads), Peer::start(&mut threads)?),
     ];
     let mut left_out = Vec::new();
-    let port = free_port()?;
-    let exec = native.display();
-    let socat = [format!("TCP4-LISTEN:{port},reuseaddr,backlog=4096,fork"), format!("EXEC:{exec} inetd,nofork")];
-    let port_text = free_port()?.to_string();
-    let exec = format!("{exec} inetd");
-    let ncat = ["-4", "--listen", "--keep-open", "--max-conns", "1000", "--exec", &exec, "0.0.0.0", &port_text];
-    let super_servers: [(&str, &str, u16, Vec<String>); 2] = [
-        ("socat", "socat, a native process for each", port, socat.to_vec()),
-        ("ncat", "ncat, a native process for each", port_text.parse()?, ncat.map(str::to_owned).to_vec()),
-    ];
-    for (program, name, port, arguments) in super_servers {
-        match setting.installed(program) {
-            Ok(program) => {
-                let mut command = Command::new(program);
-                command.args(arguments);
-                peers.push((Role::Peer, name, words(&command), Peer::start_at(port, &mut command)?));
-            }
-            Err(why) => left_out.push(why),
+    match setting.installed("socat") {
+        Ok(socat) => {
+            let port = free_port()?;
+            let mut command = Command::new(socat);
+            command.arg(format!("TCP4-LISTEN:{port},reuseaddr,backlog=4096,fork"));
+            command.arg(format!("EXEC:{} inetd,nofork", native.display()));
+            let name = "socat, a native process for each";
+            peers.push((Role::Peer, name, words(&command), Peer::start_at(port, &mut command)?));
         }
+        Err(why) => left_out.push(why),
     }
     let contestants = peers.iter().map(|(role, name, how, peer)| {
         Contestant::new(*role, *name, how.clone(), || {

@@ -10,7 +10,7 @@ use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::time::Instant;
 
-pub(crate) fn main() -> io::Result<()> {
+fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [host, port, mode, size, count] = arguments.as_slice() else {
         panic!("usage: stream HOST PORT send|receive|ping SIZE COUNT")
