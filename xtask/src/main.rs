@@ -41,6 +41,7 @@ cargo xtask COMMAND [ARGS]...
     build         the programs `cord` and `cord-compile`, and the guest programs
     guests        the guest programs alone, into target/guests
     setup         the guest toolchain alone
+    peers         the programs that benchmarks compare with alone; wasmtime is built, which takes ten minutes and more
 
 Each command sets up what it needs first. The guest toolchain lives in one folder, and deleting that removes it:
 $CORD_GUEST_TOOLCHAIN, else $XDG_CACHE_HOME/cordboard/guest-toolchain, else ~/.cache/cordboard/guest-toolchain.
@@ -70,8 +71,8 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     }
-    let takes_arguments =
-        matches!(command, "test" | "shipped" | "bench" | "fuzz") || (command == "demo" && rest == [demo::INSIDE]);
+    let takes_arguments = matches!(command, "test" | "shipped" | "bench" | "fuzz")
+        || (command == "demo" && rest == [demo::INSIDE]);
     if !rest.is_empty() && !takes_arguments {
         bail!("`{command}` takes no arguments (see `cargo xtask help`)");
     }
@@ -79,6 +80,11 @@ fn run(arguments: &[String]) -> Result<()> {
     let workspace = Workspace::find()?;
     match command {
         "setup" => setup::toolchain(&environment).map(drop),
+        "peers" => {
+            let peers = setup::peers(&environment, &setup::toolchain(&environment)?)?;
+            println!("PATH={}\nLD_LIBRARY_PATH={}", peers.path, peers.libraries);
+            Ok(())
+        }
         "guests" => guests::build(&workspace, &setup::toolchain(&environment)?).map(drop),
         "release" => programs::build_release(&workspace).map(drop),
         "build" => {

@@ -4,16 +4,20 @@
 //! once wait for each other. What the system has already is used; else Debian's packages are unpacked into the folder
 //! (never installed), so that an ordinary user can do it and deleting the folder undoes it. The one exception is
 //! rustup's own target, which rustup keeps where it keeps all of them.
+//!
+//! What only benchmarks and counts need is set up when it is first asked for, in the same folder.
 
 mod c;
 mod debian;
 mod go;
+mod peers;
 mod python;
 mod rust;
 mod tools;
 
 pub(crate) use c::CCompiler;
 pub(crate) use go::GoCompiler;
+pub(crate) use peers::Peers;
 pub(crate) use python::Python;
 pub(crate) use rust::RustCompiler;
 
@@ -46,14 +50,25 @@ pub(crate) struct Toolchain {
 /// Finds the toolchain, or makes what of it is missing.
 pub(crate) fn toolchain(environment: &Environment) -> Result<Toolchain> {
     let folder = &environment.toolchain;
-    parts(environment, folder).with_context(|| format!("cannot set up the guest toolchain in {}", folder.display()))
+    parts(environment).with_context(|| format!("cannot set up the guest toolchain in {}", folder.display()))
 }
 
-fn parts(environment: &Environment, folder: &Path) -> Result<Toolchain> {
+/// Finds the programs that benchmarks compare `cord` with, or makes what of them is missing, which takes many minutes.
+pub(crate) fn peers(environment: &Environment, toolchain: &Toolchain) -> Result<Peers> {
+    peers::set_up(environment, toolchain, &folder(environment)?).context("cannot set up the peers")
+}
+
+/// The toolchain's folder, ours alone until this is dropped.
+fn folder(environment: &Environment) -> Result<Debian> {
+    let folder = &environment.toolchain;
     fs::create_dir_all(folder)?;
     let lock = File::create(folder.join("lock"))?;
     lock.lock()?;
-    let debian = Debian::new(folder, lock);
+    Ok(Debian::new(folder, lock))
+}
+
+fn parts(environment: &Environment) -> Result<Toolchain> {
+    let debian = folder(environment)?;
     let rust = rust::set_up(environment, &debian)?;
     let c = c::set_up(environment, &debian, &rust)?;
     let python = python::set_up(environment, &debian)?;
