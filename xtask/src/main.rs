@@ -11,6 +11,7 @@ mod demo;
 mod environment;
 mod fuzz;
 mod guests;
+mod instructions;
 mod process;
 mod programs;
 mod setup;
@@ -31,8 +32,12 @@ cargo xtask COMMAND [ARGS]...
     test [ARGS]   all tests; ARGS go to the test runner (cargo nextest, else cargo test)
     shipped [ARGS]
                   the same tests on `cord` and `cord-compile` as they are shipped: in the release profile
-    ci            what the build server runs: format, clippy, docs, tidy, tests, fuzzing; warnings are errors
+    ci            what the build server runs: format, clippy, docs, tidy, tests, instruction counts, fuzzing;
+                  warnings are errors
     bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
+    instructions [--update]
+                  counts by valgrind how many instructions a start, a connection and a request take, and fails where
+                  it is more than bench/instructions.json says; or writes the counts there
     fuzz [SECONDS] [TARGET]...
                   each fuzz target, or those named, for 30 seconds or as many as said; needs a C++ compiler
     tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table,
@@ -71,7 +76,7 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     }
-    let takes_arguments = matches!(command, "test" | "shipped" | "bench" | "fuzz")
+    let takes_arguments = matches!(command, "test" | "shipped" | "bench" | "fuzz" | "instructions")
         || (command == "demo" && rest == [demo::INSIDE]);
     if !rest.is_empty() && !takes_arguments {
         bail!("`{command}` takes no arguments (see `cargo xtask help`)");
@@ -96,6 +101,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "ci" => checks::ci(&workspace, &environment),
         "demo" => demo::run(&workspace, &environment, rest),
         "bench" => bench::run(&workspace, &environment, rest),
+        "instructions" => instructions::run(&workspace, &environment, rest),
         "fuzz" => fuzz::run(&workspace, &environment, rest),
         "tidy" => tidy::run(&workspace),
         other => bail!("no command `{other}` (see `cargo xtask help`)"),

@@ -14,12 +14,14 @@ mod peers;
 mod python;
 mod rust;
 mod tools;
+mod valgrind;
 
 pub(crate) use c::CCompiler;
 pub(crate) use go::GoCompiler;
 pub(crate) use peers::Peers;
 pub(crate) use python::Python;
 pub(crate) use rust::RustCompiler;
+pub(crate) use valgrind::Valgrind;
 
 use crate::environment::Environment;
 use anyhow::{Context, Result};
@@ -56,6 +58,11 @@ pub(crate) fn toolchain(environment: &Environment) -> Result<Toolchain> {
 /// Finds the programs that benchmarks compare `cord` with, or makes what of them is missing, which takes many minutes.
 pub(crate) fn peers(environment: &Environment, toolchain: &Toolchain) -> Result<Peers> {
     peers::set_up(environment, toolchain, &folder(environment)?).context("cannot set up the peers")
+}
+
+/// Finds valgrind, or unpacks it.
+pub(crate) fn valgrind(environment: &Environment) -> Result<Valgrind> {
+    valgrind::set_up(environment, &folder(environment)?).context("cannot set up valgrind")
 }
 
 /// The toolchain's folder, ours alone until this is dropped.
