@@ -55,15 +55,17 @@ pub(crate) fn run(workspace: &Workspace, environment: &Environment, arguments: &
 fn count(place: &Place<'_>) -> Result<Counts> {
     let mut counts = Counts::new();
     let start = step("count the instructions of a start", || place.start())?;
-    counts.insert("start", start);
+    counts.insert("start (cord run hello.wasm)", start);
     let connect = step("count the instructions of a connection", || {
         Ok((place.connections(CONNECTIONS)?, place.connections(2 * CONNECTIONS)?))
     })?;
-    counts.insert("connection, guest's process", connect.1.guest.saturating_sub(connect.0.guest) / CONNECTIONS);
-    counts.insert("connection, broker", connect.1.broker.saturating_sub(connect.0.broker) / CONNECTIONS);
+    let guest = connect.1.guest.saturating_sub(connect.0.guest) / CONNECTIONS;
+    counts.insert("connection, in the guest's process (cord run -c ADDRESS connects.wasm)", guest);
+    let broker = connect.1.broker.saturating_sub(connect.0.broker) / CONNECTIONS;
+    counts.insert("connection, in the broker (cord run -c ADDRESS connects.wasm)", broker);
     let request =
         step("count the instructions of a request", || Ok((place.requests(REQUESTS)?, place.requests(2 * REQUESTS)?)))?;
-    counts.insert("request", request.1.guest.saturating_sub(request.0.guest) / REQUESTS);
+    counts.insert("request (cord serve http-hello.wasm)", request.1.guest.saturating_sub(request.0.guest) / REQUESTS);
     Ok(counts)
 }
 

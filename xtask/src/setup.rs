@@ -57,7 +57,12 @@ pub(crate) fn toolchain(environment: &Environment) -> Result<Toolchain> {
 
 /// Finds the programs that benchmarks compare `cord` with, or makes what of them is missing, which takes many minutes.
 pub(crate) fn peers(environment: &Environment, toolchain: &Toolchain) -> Result<Peers> {
-    peers::set_up(environment, toolchain, &folder(environment)?).context("cannot set up the peers")
+    let debian = folder(environment)?;
+    let peers = peers::unpack(environment, toolchain, &debian).context("cannot unpack the peers")?;
+    // Others need not wait for what takes so long.
+    drop(debian);
+    peers::build(environment).context("cannot build the peers")?;
+    Ok(peers)
 }
 
 /// Finds valgrind, or unpacks it.
@@ -68,10 +73,15 @@ pub(crate) fn valgrind(environment: &Environment) -> Result<Valgrind> {
 /// The toolchain's folder, ours alone until this is dropped.
 fn folder(environment: &Environment) -> Result<Debian> {
     let folder = &environment.toolchain;
+    Ok(Debian::new(folder, lock(folder, "lock")?))
+}
+
+/// Waits until nobody else holds a lock in a folder.
+fn lock(folder: &Path, name: &str) -> Result<File> {
     fs::create_dir_all(folder)?;
-    let lock = File::create(folder.join("lock"))?;
+    let lock = File::create(folder.join(name))?;
     lock.lock()?;
-    Ok(Debian::new(folder, lock))
+    Ok(lock)
 }
 
 fn parts(environment: &Environment) -> Result<Toolchain> {

@@ -5,7 +5,7 @@
 //! measured, too; so whoever starts it says where its libraries are.
 
 use super::debian::Debian;
-use super::{Toolchain, complete, is_complete, write_script};
+use super::{Toolchain, complete, is_complete, lock, write_script};
 use crate::environment::Environment;
 use crate::process::{output_of, run_quietly};
 use crate::steps::step;
@@ -35,10 +35,9 @@ pub(crate) struct Peers {
     pub(crate) libraries: String,
 }
 
-/// Finds or makes them.
-pub(super) fn set_up(environment: &Environment, toolchain: &Toolchain, debian: &Debian) -> Result<Peers> {
-    let folder = debian.path("peers");
-    fs::create_dir_all(&folder)?;
+/// Finds or unpacks all but wasmtime.
+pub(super) fn unpack(environment: &Environment, toolchain: &Toolchain, debian: &Debian) -> Result<Peers> {
+    let folder = links(environment)?;
     for (name, package, program) in MEASURED {
         if environment.find_program(name).is_none() {
             debian.ensure(package, &[package])?;
@@ -53,12 +52,25 @@ pub(super) fn set_up(environment: &Environment, toolchain: &Toolchain, debian: &
         debian.ensure("podman", &["podman"])?;
         link(&write_podman(environment, debian)?, &folder.join("podman"))?;
     }
-    if !is_wanted_wasmtime(environment) {
-        link(&install_wasmtime(debian)?, &folder.join("wasmtime"))?;
-    }
     // In front, because the system's wasmtime may be of another version.
     let path = format!("{}:{}", folder.display(), toolchain.path);
     Ok(Peers { path, libraries: debian.libraries() })
+}
+
+/// Builds wasmtime, unless it is there.
+pub(super) fn build(environment: &Environment) -> Result<()> {
+    if is_wanted_wasmtime(environment) {
+        return Ok(());
+    }
+    let _lock = lock(&environment.toolchain, "wasmtime.lock")?;
+    link(&install_wasmtime(&environment.toolchain)?, &links(environment)?.join("wasmtime"))
+}
+
+/// The folder of links to the peers that the system lacks.
+fn links(environment: &Environment) -> Result<PathBuf> {
+    let folder = environment.toolchain.join("peers");
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
 }
 
 /// Makes a link, in the place of one that leads elsewhere.
@@ -120,13 +132,13 @@ fn is_wanted_wasmtime(environment: &Environment) -> bool {
 }
 
 /// Builds wasmtime, unless it was built in this very way.
-fn install_wasmtime(debian: &Debian) -> Result<PathBuf> {
-    let root = debian.path("wasmtime");
-    let stamp = debian.path("wasmtime.complete");
+fn install_wasmtime(folder: &Path) -> Result<PathBuf> {
+    let root = folder.join("wasmtime");
+    let stamp = folder.join("wasmtime.complete");
     let identity = format!("{WASMTIME} {WASMTIME_FEATURES}");
     if !is_complete(&stamp, &identity) {
         // Kept until it is complete, so that a build that was cut short goes on where it was.
-        let build = debian.path("wasmtime-build");
+        let build = folder.join("wasmtime-build");
         step("build wasmtime to compare with (takes ten minutes and more)", || {
             let mut cargo = Command::new("cargo");
             cargo.args(["install", "--locked", "--force", "--no-default-features", "--features", WASMTIME_FEATURES]);
@@ -135,8 +147,8 @@ fn install_wasmtime(debian: &Debian) -> Result<PathBuf> {
             for variable in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "CARGO_BUILD_TARGET"] {
                 cargo.env_remove(variable);
             }
-            cargo.env("CARGO_TARGET_DIR", &build).current_dir(debian.path(""));
-            run_quietly(&mut cargo, &debian.log("wasmtime"))
+            cargo.env("CARGO_TARGET_DIR", &build).current_dir(folder);
+            run_quietly(&mut cargo, &folder.join("logs/wasmtime.log"))
         })?;
         complete(&stamp, &identity)?;
         fs::remove_dir_all(&build)?;
