@@ -80,7 +80,8 @@ fn compare(file: &Path, counted: &Record, profiles: &Path) -> Result<()> {
     let worse = counted.worse_than(&recorded);
     if !worse.is_empty() {
         bail!(
-            "{}\nwhere: callgrind_annotate {}/*; if the change is worth it: cargo xtask instructions --update",
+            "{}\nto see where: callgrind_annotate PROFILE, of the profiles in {}\nif the change is worth it: \
+             cargo xtask instructions --update",
             worse.join("\n"),
             profiles.display()
         );

@@ -13,7 +13,7 @@ use std::process::Command;
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
 /// A path may take so many thousandths more than recorded. Counted twenty times on a machine with six times as much to do
-/// as it has cores, a request scattered by nine thousandths, a connection by four, a start by less than one.
+/// as it has cores, requests and connections scattered by nine thousandths, a start by less than one.
 const TOLERANCE: u64 = 30;
 
 /// Counts, and all that must be the same for others to be compared with them.
