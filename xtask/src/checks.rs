@@ -6,7 +6,7 @@ use crate::programs::{self, Programs};
 use crate::setup::{self, Toolchain};
 use crate::steps::now;
 use crate::workspace::Workspace;
-use crate::{fuzz, guests, tidy};
+use crate::{fuzz, guests, instructions, tidy};
 use anyhow::{Context, Result};
 use std::path::PathBuf;
 use std::process::Command;
@@ -107,6 +107,7 @@ pub(crate) fn ci(workspace: &Workspace, environment: &Environment) -> Result<()>
     test(workspace, environment, &[])?;
     let of_what_is_shipped = Tests::set_up(workspace, environment, programs::build_release_cord)?;
     of_what_is_shipped.run(WITH_CORDS_FEATURES, &[OF_WHAT_IS_SHIPPED.to_owned()])?;
+    instructions::run(workspace, environment, &[])?;
     fuzz::targets(workspace, environment, fuzz::AMONG_CHECKS, &[])?;
     eprintln!("all checks passed in {} s", started.elapsed().as_secs());
     Ok(())

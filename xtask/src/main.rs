@@ -11,6 +11,7 @@ mod demo;
 mod environment;
 mod fuzz;
 mod guests;
+mod instructions;
 mod process;
 mod programs;
 mod setup;
@@ -31,8 +32,12 @@ cargo xtask COMMAND [ARGS]...
     test [ARGS]   all tests; ARGS go to the test runner (cargo nextest, else cargo test)
     shipped [ARGS]
                   the same tests on `cord` and `cord-compile` as they are shipped: in the release profile
-    ci            what the build server runs: format, clippy, docs, tidy, tests, fuzzing; warnings are errors
+    ci            what the build server runs: format, clippy, docs, tidy, tests, instruction counts, fuzzing;
+                  warnings are errors
     bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
+    instructions [--update]
+                  counts by valgrind how many instructions a start, a connection and a request take, and fails where
+                  it is more than bench/instructions.json says; or writes the counts there
     fuzz [SECONDS] [TARGET]...
                   each fuzz target, or those named, for 30 seconds or as many as said; needs a C++ compiler
     tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table,
@@ -41,6 +46,7 @@ cargo xtask COMMAND [ARGS]...
     build         the programs `cord` and `cord-compile`, and the guest programs
     guests        the guest programs alone, into target/guests
     setup         the guest toolchain alone
+    peers         the programs that benchmarks compare with alone; wasmtime is built, which takes ten minutes and more
 
 Each command sets up what it needs first. The guest toolchain lives in one folder, and deleting that removes it:
 $CORD_GUEST_TOOLCHAIN, else $XDG_CACHE_HOME/cordboard/guest-toolchain, else ~/.cache/cordboard/guest-toolchain.
@@ -70,8 +76,8 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{HELP}");
         return Ok(());
     }
-    let takes_arguments =
-        matches!(command, "test" | "shipped" | "bench" | "fuzz") || (command == "demo" && rest == [demo::INSIDE]);
+    let takes_arguments = matches!(command, "test" | "shipped" | "bench" | "fuzz" | "instructions")
+        || (command == "demo" && rest == [demo::INSIDE]);
     if !rest.is_empty() && !takes_arguments {
         bail!("`{command}` takes no arguments (see `cargo xtask help`)");
     }
@@ -79,6 +85,11 @@ fn run(arguments: &[String]) -> Result<()> {
     let workspace = Workspace::find()?;
     match command {
         "setup" => setup::toolchain(&environment).map(drop),
+        "peers" => {
+            let peers = setup::peers(&environment, &setup::toolchain(&environment)?)?;
+            println!("PATH={}\nLD_LIBRARY_PATH={}", peers.path, peers.libraries);
+            Ok(())
+        }
         "guests" => guests::build(&workspace, &setup::toolchain(&environment)?).map(drop),
         "release" => programs::build_release(&workspace).map(drop),
         "build" => {
@@ -90,6 +101,7 @@ fn run(arguments: &[String]) -> Result<()> {
         "ci" => checks::ci(&workspace, &environment),
         "demo" => demo::run(&workspace, &environment, rest),
         "bench" => bench::run(&workspace, &environment, rest),
+        "instructions" => instructions::run(&workspace, &environment, rest),
         "fuzz" => fuzz::run(&workspace, &environment, rest),
         "tidy" => tidy::run(&workspace),
         other => bail!("no command `{other}` (see `cargo xtask help`)"),

@@ -4,18 +4,24 @@
 //! once wait for each other. What the system has already is used; else Debian's packages are unpacked into the folder
 //! (never installed), so that an ordinary user can do it and deleting the folder undoes it. The one exception is
 //! rustup's own target, which rustup keeps where it keeps all of them.
+//!
+//! What only benchmarks and counts need is set up when it is first asked for, in the same folder.
 
 mod c;
 mod debian;
 mod go;
+mod peers;
 mod python;
 mod rust;
 mod tools;
+mod valgrind;
 
 pub(crate) use c::CCompiler;
 pub(crate) use go::GoCompiler;
+pub(crate) use peers::Peers;
 pub(crate) use python::Python;
 pub(crate) use rust::RustCompiler;
+pub(crate) use valgrind::Valgrind;
 
 use crate::environment::Environment;
 use anyhow::{Context, Result};
@@ -46,14 +52,40 @@ pub(crate) struct Toolchain {
 /// Finds the toolchain, or makes what of it is missing.
 pub(crate) fn toolchain(environment: &Environment) -> Result<Toolchain> {
     let folder = &environment.toolchain;
-    parts(environment, folder).with_context(|| format!("cannot set up the guest toolchain in {}", folder.display()))
+    parts(environment).with_context(|| format!("cannot set up the guest toolchain in {}", folder.display()))
 }
 
-fn parts(environment: &Environment, folder: &Path) -> Result<Toolchain> {
+/// Finds the programs that benchmarks compare `cord` with, or makes what of them is missing, which takes many minutes.
+pub(crate) fn peers(environment: &Environment, toolchain: &Toolchain) -> Result<Peers> {
+    let debian = folder(environment)?;
+    let peers = peers::unpack(environment, toolchain, &debian).context("cannot unpack the peers")?;
+    // Others need not wait for what takes so long.
+    drop(debian);
+    peers::build(environment).context("cannot build the peers")?;
+    Ok(peers)
+}
+
+/// Finds valgrind, or unpacks it.
+pub(crate) fn valgrind(environment: &Environment) -> Result<Valgrind> {
+    valgrind::set_up(environment, &folder(environment)?).context("cannot set up valgrind")
+}
+
+/// The toolchain's folder, ours alone until this is dropped.
+fn folder(environment: &Environment) -> Result<Debian> {
+    let folder = &environment.toolchain;
+    Ok(Debian::new(folder, lock(folder, "lock")?))
+}
+
+/// Waits until nobody else holds a lock in a folder.
+fn lock(folder: &Path, name: &str) -> Result<File> {
     fs::create_dir_all(folder)?;
-    let lock = File::create(folder.join("lock"))?;
+    let lock = File::create(folder.join(name))?;
     lock.lock()?;
-    let debian = Debian::new(folder, lock);
+    Ok(lock)
+}
+
+fn parts(environment: &Environment) -> Result<Toolchain> {
+    let debian = folder(environment)?;
     let rust = rust::set_up(environment, &debian)?;
     let c = c::set_up(environment, &debian, &rust)?;
     let python = python::set_up(environment, &debian)?;

@@ -78,10 +78,14 @@ impl Debian {
 
     /// The line of a script that makes unpacked libraries found.
     pub(super) fn library_path(&self) -> String {
+        format!("export LD_LIBRARY_PATH='{}'\n", self.libraries())
+    }
+
+    /// Where unpacked libraries are, as `LD_LIBRARY_PATH` wants it.
+    pub(super) fn libraries(&self) -> String {
         let multiarch = format!("{}-linux-gnu", std::env::consts::ARCH);
         let folders = [format!("usr/lib/{multiarch}"), format!("lib/{multiarch}"), "usr/lib/llvm-19/lib".to_string()];
-        let folders = folders.map(|folder| self.unpacked(&folder).display().to_string());
-        format!("export LD_LIBRARY_PATH='{}'\n", folders.join(":"))
+        folders.map(|folder| self.unpacked(&folder).display().to_string()).join(":")
     }
 
     fn stamp(&self, part: &str) -> PathBuf {
