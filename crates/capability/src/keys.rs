@@ -4,7 +4,7 @@
 //! addresses to a grant. [`check_value`] therefore admits only the canonical spelling, once, where a label is made.
 
 use crate::labels::LabelError;
-use alloc::string::ToString;
+use core::fmt::{self, Write};
 use core::net::IpAddr;
 
 /// The transport protocol: `tcp` or `udp`.
@@ -50,9 +50,7 @@ pub fn check_value(key: &str, value: &str) -> Result<(), LabelError> {
     let canonical = match key {
         TRANSPORT => matches!(value, "tcp" | "udp"),
         CLIENT_ADDRESS | SERVER_ADDRESS => is_canonical_address(value),
-        CLIENT_PORT | SERVER_PORT => {
-            value.parse::<u16>().is_ok_and(|port| port != 0 && port.to_string().as_str() == value)
-        }
+        CLIENT_PORT | SERVER_PORT => value.parse::<u16>().is_ok_and(|port| port != 0 && is_printed_as(&port, value)),
         SERVER_HOSTNAME => is_canonical_hostname(value),
         _ => true,
     };
@@ -61,7 +59,23 @@ pub fn check_value(key: &str, value: &str) -> Result<(), LabelError> {
 
 /// An IPv4 address inside IPv6 (`::ffff:127.0.0.1`) is refused: it would be a second spelling of the IPv4 address.
 fn is_canonical_address(value: &str) -> bool {
-    value.parse::<IpAddr>().is_ok_and(|address| address.to_canonical() == address && address.to_string() == value)
+    value.parse::<IpAddr>().is_ok_and(|address| address.to_canonical() == address && is_printed_as(&address, value))
+}
+
+/// Whether this is how `what` prints itself. Compared as it is printed: nothing is kept.
+fn is_printed_as(what: &impl fmt::Display, text: &str) -> bool {
+    let mut rest = Rest(text);
+    write!(rest, "{what}").is_ok() && rest.0.is_empty()
+}
+
+/// What is still to be printed.
+struct Rest<'a>(&'a str);
+
+impl Write for Rest<'_> {
+    fn write_str(&mut self, printed: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(printed).ok_or(fmt::Error)?;
+        Ok(())
+    }
 }
 
 /// RFC 1123 letters, digits and hyphens, and the underscore that service names use; at most 253 bytes, 63 a part. Names

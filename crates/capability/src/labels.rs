@@ -2,11 +2,11 @@
 
 use crate::keys;
 use alloc::borrow::Borrow;
-use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Ordering;
 use core::fmt;
+use smol_str::SmolStr;
 
 /// Longest key, in bytes.
 pub const MAX_KEY_BYTES: usize = 63;
@@ -17,7 +17,7 @@ pub const MAX_LABELS: usize = 32;
 
 /// The name of a label: `[a-z][a-z0-9_.-]*`, at most [`MAX_KEY_BYTES`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LabelKey(Box<str>);
+pub struct LabelKey(SmolStr);
 
 impl LabelKey {
     /// Checks and keeps a key.
@@ -37,7 +37,7 @@ impl LabelKey {
 
     /// A key of [`keys`], which are all of the right form.
     pub(crate) fn reserved(key: &'static str) -> Self {
-        Self(key.into())
+        Self(SmolStr::new_static(key))
     }
 
     /// The key as text.
@@ -49,7 +49,7 @@ impl LabelKey {
 
 /// The value of a label: UTF-8 without NUL, at most [`MAX_VALUE_BYTES`].
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LabelValue(Box<str>);
+pub struct LabelValue(SmolStr);
 
 impl LabelValue {
     /// Checks and keeps a value.
@@ -124,8 +124,11 @@ pub struct Contradiction {
 }
 
 /// A set of labels: each key once, at most [`MAX_LABELS`]. Describes one end of a connection.
+///
+/// In the order of their keys, in one piece of memory: sets are small, and each connection copies, merges and compares a
+/// dozen of them.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(BTreeMap<LabelKey, LabelValue>);
+pub struct Labels(Vec<(LabelKey, LabelValue)>);
 
 impl Labels {
     /// The empty set: contradicts nothing.
@@ -142,14 +145,19 @@ impl Labels {
         let key = LabelKey::new(key)?;
         let value = LabelValue::new(value)?;
         keys::check_value(key.as_str(), value.as_str())?;
-        if self.0.contains_key(&key) {
-            return Err(LabelError::Repeated { key });
+        match self.position(key.as_str()) {
+            Ok(_) => Err(LabelError::Repeated { key }),
+            Err(_) if self.0.len() >= MAX_LABELS => Err(LabelError::TooMany),
+            Err(place) => {
+                self.0.insert(place, (key, value));
+                Ok(())
+            }
         }
-        if self.0.len() >= MAX_LABELS {
-            return Err(LabelError::TooMany);
-        }
-        self.0.insert(key, value);
-        Ok(())
+    }
+
+    /// Where `key` is, or where it would be.
+    fn position(&self, key: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(there, _)| there.as_str().cmp(key))
     }
 
     /// The set of these pairs.
@@ -157,7 +165,8 @@ impl Labels {
     /// # Errors
     /// As [`Labels::insert`].
     pub fn try_from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, LabelError> {
-        let mut labels = Self::new();
+        let pairs = pairs.into_iter();
+        let mut labels = Self(Vec::with_capacity(pairs.size_hint().0.min(MAX_LABELS)));
         for (key, value) in pairs {
             labels.insert(key, value)?;
         }
@@ -167,7 +176,8 @@ impl Labels {
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.0.get(key).map(LabelValue::as_str)
+        let (_, value) = self.0.get(self.position(key).ok()?)?;
+        Some(value.as_str())
     }
 
     /// How many labels there are.
@@ -184,28 +194,27 @@ impl Labels {
 
     /// The labels in the order of their keys.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&LabelKey, &LabelValue)> {
-        self.0.iter()
+        self.0.iter().map(|(key, value)| (key, value))
     }
 
     /// The keys in order.
     pub fn keys(&self) -> impl ExactSizeIterator<Item = &LabelKey> {
-        self.0.keys()
+        self.0.iter().map(|(key, _)| key)
     }
 
     /// Takes one label out.
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
-        let mut rest = self.clone();
-        rest.0.remove(key);
-        rest
+        Self(self.0.iter().filter(|(there, _)| there.as_str() != key).cloned().collect())
     }
 
     /// The keys that have one value here and another there.
     #[must_use]
     pub fn contradictions(&self, other: &Self) -> Vec<LabelKey> {
-        let (fewer, more) = if self.len() <= other.len() { (self, other) } else { (other, self) };
-        let differs = |(key, value): &(&LabelKey, &LabelValue)| more.0.get(*key).is_some_and(|there| there != *value);
-        fewer.iter().filter(differs).map(|(key, _)| key.clone()).collect()
+        let differs = |(key, value): &(&LabelKey, &LabelValue)| {
+            other.get(key.as_str()).is_some_and(|there| there != value.as_str())
+        };
+        self.iter().filter(differs).map(|(key, _)| key.clone()).collect()
     }
 
     /// Rule 1: the union of two sets, unless they contradict each other.
@@ -217,9 +226,20 @@ impl Labels {
         if !keys.is_empty() {
             return Err(MergeError::Contradiction(Contradiction { keys }));
         }
-        let mut union = self.clone();
-        union.0.extend(other.0.iter().map(|(key, value)| (key.clone(), value.clone())));
-        if union.len() > MAX_LABELS { Err(MergeError::TooMany) } else { Ok(union) }
+        let mut union = Vec::with_capacity(self.len() + other.len());
+        let (mut ours, mut theirs) = (self.0.iter().peekable(), other.0.iter().peekable());
+        while let (Some((our_key, _)), Some((their_key, _))) = (ours.peek(), theirs.peek()) {
+            match our_key.cmp(their_key) {
+                Ordering::Less => union.extend(ours.next().cloned()),
+                Ordering::Greater => union.extend(theirs.next().cloned()),
+                Ordering::Equal => {
+                    union.extend(ours.next().cloned());
+                    theirs.next();
+                }
+            }
+        }
+        union.extend(ours.chain(theirs).cloned());
+        if union.len() > MAX_LABELS { Err(MergeError::TooMany) } else { Ok(Self(union)) }
     }
 }
 
