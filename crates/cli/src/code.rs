@@ -3,9 +3,9 @@
 use crate::exit::{self, Fault};
 use crate::guest::Guest;
 use anyhow::{Context, anyhow};
-use image::{Cache, CodeError, Origin, Reuse};
+use image::{Cache, CodeError, Entry, Origin, Source};
 use indicatif::{ProgressBar, ProgressStyle};
-use sandbox::{Allocator, Code, Engine, OwnFile, PoolSize, Settings};
+use sandbox::{Allocator, Code, Concurrency, Engine, OwnFile, PoolSize, Settings};
 use std::fs::File;
 use std::io::{self, IsTerminal, Read};
 use std::num::NonZeroU32;
@@ -33,15 +33,37 @@ enum CompileError {
     File(#[from] io::Error),
 }
 
+/// A guest's code, and the engine that it was made for.
+pub(crate) struct Compiled {
+    pub(crate) engine: Engine,
+    pub(crate) code: Code,
+    file: OwnFile,
+}
+
 /// Loads the code of `guest`, compiling it if the cache has none that is sound and fits the engine.
-pub(crate) fn load(engine: &Engine, guest: &File, shown_as: &Path) -> Result<Code, Fault> {
+///
+/// A guest that gets by without concurrency has less to do at every start and every call, so its code is made without.
+/// The compiler says which guests do not get by: it refuses them. So a guest has code of one kind only, and whichever is in
+/// the cache is the right one.
+pub(crate) fn load(guest: &File, shown_as: &Path) -> Result<Compiled, Fault> {
     let cache = Cache::open(&cache_dir());
-    match obtain(&cache, engine, guest, shown_as, Reuse::Allowed)? {
-        Ok(code) => Ok(code),
-        // An entry of another build of this version: make it anew, once.
-        Err(_unfit) => obtain(&cache, engine, guest, shown_as, Reuse::Refused)?
-            .map_err(|error| Fault::ours(anyhow::Error::new(error).context("cannot load the code just compiled"))),
+    let source = cache.source(guest).context("cannot read the guest").map_err(Fault::CannotRun)?;
+    let maker = Maker { source, shown_as };
+    let kinds = [Concurrency::Off, Concurrency::On];
+    let found = kinds.into_iter().find_map(|concurrency| Some((maker.find(concurrency)?, concurrency)));
+    let (entry, concurrency) = match found {
+        Some(found) => found,
+        None => match maker.make(Concurrency::Off)? {
+            Ok(entry) => (entry, Concurrency::Off),
+            Err(_refused) => (maker.must_make(Concurrency::On)?, Concurrency::On),
+        },
+    };
+    let compiled = maker.open(entry, concurrency)?;
+    if concurrency == Concurrency::Off && wasi::needs_concurrency(&compiled.code) {
+        let entry = maker.find(Concurrency::On).map_or_else(|| maker.must_make(Concurrency::On), Ok)?;
+        return maker.open(entry, Concurrency::On);
     }
+    Ok(compiled)
 }
 
 /// Refuses a folder that a guest may write and that holds compiled code, or lies in what does: what it writes there would be run
@@ -63,38 +85,64 @@ pub(crate) fn check_volume(host: &Path) -> anyhow::Result<()> {
 pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) -> Result<(Engine, Code, u32), Fault> {
     jail::open_as_anybody();
     // What the guest needs says how large its pool must be, and is known once it is compiled.
-    let probe = Engine::new(&Settings::default()).map_err(Fault::ours)?;
-    let demand = guest.code(&probe)?.demand();
+    let Compiled { engine, code, file } = guest.code()?;
     let fitting = sandbox::default_instances(guest.plan().memory_bytes);
     let instances = max_instances.map_or(fitting, NonZeroU32::get);
-    let size = PoolSize::for_guest(demand, instances).context("--max-instances").map_err(Fault::Ours)?;
-    let settings = Settings { allocator: Allocator::Pool(size), ..Settings::default() };
+    let size = PoolSize::for_guest(code.demand(), instances).context("--max-instances").map_err(Fault::Ours)?;
+    let settings = Settings { allocator: Allocator::Pool(size), ..engine.settings().clone() };
     let engine = Engine::new(&settings).map_err(Fault::ours)?;
-    let code = guest.code(&engine)?;
+    let code = Code::load(&engine, &file).context("cannot load the code a second time").map_err(Fault::Ours)?;
     Ok((engine, code, instances))
 }
 
-fn obtain(
-    cache: &Cache,
-    engine: &Engine,
-    guest: &File,
-    shown_as: &Path,
-    reuse: Reuse,
-) -> Result<Result<Code, sandbox::LoadCodeError>, Fault> {
-    let settings = engine.settings().to_string();
-    let compile = |source: &File, code: &File| compile(&settings, source, code, shown_as);
-    let entry = cache.code(guest, &engine.settings().code_key(), reuse, compile).map_err(|error| match error {
-        CodeError::Compile(CompileError::Guest(complaint)) => {
-            Fault::cannot_run(anyhow!("cannot run {}: {complaint}", shown_as.display()))
-        }
-        CodeError::Source(_) => Fault::cannot_run(anyhow::Error::new(error)),
-        other => Fault::ours(anyhow::Error::new(other)),
-    })?;
-    if let Origin::Private { why } = &entry.origin {
-        exit::say(format_args!("compiled code cannot be kept and is made anew each time: {why}"));
+/// Finds and makes the code of one guest.
+struct Maker<'a> {
+    source: Source<'a>,
+    shown_as: &'a Path,
+}
+
+impl Maker<'_> {
+    fn find(&self, concurrency: Concurrency) -> Option<Entry> {
+        self.source.find(&settings(concurrency).code_key())
     }
-    let file = OwnFile::check(entry.file).context("compiled code is not ours").map_err(Fault::ours)?;
-    Ok(Code::load(engine, &file))
+
+    /// Compiles the guest, or tells what the compiler had against it.
+    fn make(&self, concurrency: Concurrency) -> Result<Result<Entry, String>, Fault> {
+        let settings = settings(concurrency);
+        let compile = |source: &File, code: &File| compile(&settings.to_string(), source, code, self.shown_as);
+        let entry = match self.source.fill(&settings.code_key(), compile) {
+            Ok(entry) => entry,
+            Err(CodeError::Compile(CompileError::Guest(complaint))) => return Ok(Err(complaint)),
+            Err(error @ CodeError::Source(_)) => return Err(Fault::cannot_run(error)),
+            Err(error) => return Err(Fault::ours(error)),
+        };
+        if let Origin::Private { why } = &entry.origin {
+            exit::say(format_args!("compiled code cannot be kept and is made anew each time: {why}"));
+        }
+        Ok(Ok(entry))
+    }
+
+    fn must_make(&self, concurrency: Concurrency) -> Result<Entry, Fault> {
+        self.make(concurrency)?
+            .map_err(|complaint| Fault::CannotRun(anyhow!("cannot run {}: {complaint}", self.shown_as.display())))
+    }
+
+    fn open(&self, entry: Entry, concurrency: Concurrency) -> Result<Compiled, Fault> {
+        let engine = Engine::new(&settings(concurrency)).map_err(Fault::ours)?;
+        let own = |entry: Entry| OwnFile::check(entry.file).context("compiled code is not ours").map_err(Fault::Ours);
+        let file = own(entry)?;
+        if let Ok(code) = Code::load(&engine, &file) {
+            return Ok(Compiled { engine, code, file });
+        }
+        // An entry of another build of this version: make it anew, once.
+        let file = own(self.must_make(concurrency)?)?;
+        let code = Code::load(&engine, &file).context("cannot load the code just compiled").map_err(Fault::Ours)?;
+        Ok(Compiled { engine, code, file })
+    }
+}
+
+fn settings(concurrency: Concurrency) -> Settings {
+    Settings { concurrency, ..Settings::default() }
 }
 
 /// `$XDG_CACHE_HOME/cordboard/code`, by the rules of the XDG Base Directory Specification.

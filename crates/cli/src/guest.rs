@@ -1,5 +1,6 @@
 //! What every way to run a guest begins with: its file, its volumes, its code, and what it is given.
 
+use crate::code::Compiled;
 use crate::confine::{self, Telling};
 use crate::exit::Fault;
 use crate::hints::Hints;
@@ -8,7 +9,7 @@ use anyhow::{Context, anyhow};
 use jail::{Place, Plan, Role};
 use manifest::{GuestPlan, Outside};
 use rustix::fs::{Mode, OFlags};
-use sandbox::{Code, Cores, Engine, Limits};
+use sandbox::{Code, Cores, Limits};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsFd;
@@ -50,10 +51,10 @@ impl Guest {
         &self.plan
     }
 
-    /// The guest's code for an engine, from the cache or compiled now.
-    pub(crate) fn code(&self, engine: &Engine) -> Result<Code, Fault> {
+    /// The guest's code, from the cache or compiled now.
+    pub(crate) fn code(&self) -> Result<Compiled, Fault> {
         let file = self.file.as_ref().context("the guest is jailed already")?;
-        code::load(engine, file, &self.plan.file)
+        code::load(file, &self.plan.file)
     }
 
     /// Gives up everything but what the guest was given, for good. Whatever else this process needs is open by now, and it

@@ -1,13 +1,13 @@
 //! `cord run`: one instance of a guest, run to its end, or one for each connection.
 
 use crate::broker::Broker;
+use crate::code::Compiled;
 use crate::exit::{self, Fault};
 use crate::guest::{Guest, Host};
 use crate::{descriptors, open_fds, per_connection};
 use client::Handle;
 use manifest::RunPlan;
 use manifest::flags::{RunFlags, ServedAs};
-use sandbox::{Engine, Settings};
 use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -21,8 +21,7 @@ pub(crate) fn run(flags: RunFlags) -> Result<ExitCode, Fault> {
     if let Some(crowd) = per_connection {
         return per_connection::run(guest, &crowd);
     }
-    let engine = Engine::new(&Settings::default()).map_err(Fault::ours)?;
-    let code = guest.code(&engine)?;
+    let Compiled { engine, code, .. } = guest.code()?;
     // Never taken apart: at the end the system does that at once.
     let program = ManuallyDrop::new(Program::new(&engine, &code).map_err(|error| guest.cannot_run(error))?);
     open_fds::check(&guest.plan().file, &listen_fds, &connect_fds, &program)?;

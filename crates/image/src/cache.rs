@@ -1,4 +1,4 @@
-//! Decides whether there is sound compiled code for a guest, and has it made if not.
+//! Decides whether there is sound compiled code for a guest, and keeps what is made.
 //!
 //! Three kinds of file lie in the directory, all small but the first:
 //!
@@ -53,15 +53,6 @@ pub enum Origin {
     },
 }
 
-/// Whether code that is in the cache may be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reuse {
-    /// Use it if it is sound.
-    Allowed,
-    /// Compile anew: the engine did not accept what is there.
-    Refused,
-}
-
 /// Why there is no compiled code.
 #[derive(Debug, thiserror::Error)]
 pub enum CodeError<E: std::error::Error + 'static> {
@@ -83,37 +74,64 @@ impl Cache {
         Cache { dir: PrivateDir::open(path) }
     }
 
-    /// Finds compiled code for the guest in `source`, or has `compile` write it.
+    /// Looks at the guest in `source`.
+    ///
+    /// # Errors
+    ///
+    /// The guest cannot be read. A cache that cannot be used is no error.
+    pub fn source<'a>(&'a self, source: &'a File) -> io::Result<Source<'a>> {
+        let cached = match &self.dir {
+            Ok(dir) => Ok((dir, source_sum(dir, source)?)),
+            Err(why) => Err(why),
+        };
+        Ok(Source { file: source, cached })
+    }
+}
+
+/// A guest's file, and what the cache knows of it.
+#[derive(Debug)]
+pub struct Source<'a> {
+    file: &'a File,
+    /// Where its code lies, and what the file holds.
+    cached: Result<(&'a PrivateDir, Digest), &'a KeepError>,
+}
+
+impl Source<'_> {
+    /// Finds compiled code that is sound.
+    #[must_use]
+    pub fn find(&self, code_key: &str) -> Option<Entry> {
+        let (dir, sum) = self.cached.as_ref().ok()?;
+        let file = sound_entry(dir, &entry_key(sum, code_key))?;
+        Some(Entry { file, origin: Origin::Cached })
+    }
+
+    /// Has `compile` write the code, and keeps it in place of what may be there.
     ///
     /// `compile` gets the guest and the file to write to, both at their beginning, and is called at most once.
     ///
     /// # Errors
     ///
     /// The guest cannot be read, `compile` fails, or there is no memory. A cache that cannot be used is no error.
-    pub fn code<E: std::error::Error + 'static>(
+    pub fn fill<E: std::error::Error + 'static>(
         &self,
-        source: &File,
         code_key: &str,
-        reuse: Reuse,
         compile: impl FnOnce(&File, &File) -> Result<(), E>,
     ) -> Result<Entry, CodeError<E>> {
-        let dir = match &self.dir {
-            Ok(dir) => dir,
-            Err(why) => return Ok(private(compiled(source, compile)?, why)),
+        let code = compiled(self.file, compile)?;
+        let (dir, sum) = match &self.cached {
+            Ok(cached) => cached,
+            Err(why) => return Ok(private(code, why)),
         };
-        let sum = source_sum(dir, source).map_err(CodeError::Source)?;
-        let key = Digest::of_bytes(format!("{sum}\n{code_key}").as_bytes()).to_string();
-        if reuse == Reuse::Allowed
-            && let Some(file) = sound_entry(dir, &key)
-        {
-            return Ok(Entry { file, origin: Origin::Cached });
-        }
-        let code = compiled(source, compile)?;
-        Ok(match keep(dir, &key, &code) {
+        Ok(match keep(dir, &entry_key(sum, code_key), &code) {
             Ok(file) => Entry { file, origin: Origin::Compiled },
             Err(why) => private(code, &why),
         })
     }
+}
+
+/// What an entry is found by.
+fn entry_key(sum: &Digest, code_key: &str) -> String {
+    Digest::of_bytes(format!("{sum}\n{code_key}").as_bytes()).to_string()
 }
 
 fn private(file: File, why: &KeepError) -> Entry {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Barrier;
 use std::time::Duration;
 
-use image::{Cache, Entry, Origin, Reuse, Stamp};
+use image::{Cache, CodeError, Entry, Origin, Stamp};
 
 struct Bench {
     dir: tempfile::TempDir,
@@ -40,18 +40,17 @@ impl Bench {
         self.dir.path().join("cache")
     }
 
-    fn code_in(&self, cache: &Cache, key: &str, reuse: Reuse) -> Entry {
-        let source = File::open(self.guest()).unwrap();
+    fn code_in(&self, cache: &Cache, key: &str) -> Entry {
         let compile = |guest: &File, mut code: &File| -> io::Result<()> {
             self.compilations.set(self.compilations.get() + 1);
             code.write_all(read_to_string(guest)?.to_uppercase().as_bytes())
         };
-        cache.code(&source, key, reuse, compile).unwrap()
+        found_or_made(cache, &self.guest(), key, compile).unwrap()
     }
 
     /// Asks once, in a "process" of its own, and tells where the code came from.
     fn ask(&self) -> Origin {
-        let entry = self.code_in(&Cache::open(&self.cache_dir()), "engine", Reuse::Allowed);
+        let entry = self.code_in(&Cache::open(&self.cache_dir()), "engine");
         let text = read_to_string(&entry.file).unwrap();
         assert_eq!(text, fs::read_to_string(self.guest()).unwrap().to_uppercase());
         entry.origin
@@ -65,6 +64,18 @@ impl Bench {
     fn count(&self) -> usize {
         self.compilations.get()
     }
+}
+
+/// What the cache has, or else what `compile` makes for it.
+fn found_or_made(
+    cache: &Cache,
+    guest: &Path,
+    key: &str,
+    compile: impl FnOnce(&File, &File) -> io::Result<()>,
+) -> Result<Entry, CodeError<io::Error>> {
+    let guest = File::open(guest).unwrap();
+    let source = cache.source(&guest).unwrap();
+    source.find(key).map_or_else(|| source.fill(key, compile), Ok)
 }
 
 fn flip(path: &Path, at: usize) {
@@ -105,8 +116,8 @@ fn another_guest_engine_or_name_is_another_question() {
     bench.set_guest("guest");
     assert!(matches!(bench.ask(), Origin::Cached), "the content counts, not the file");
     let cache = Cache::open(&bench.cache_dir());
-    assert!(matches!(bench.code_in(&cache, "other engine", Reuse::Allowed).origin, Origin::Compiled));
-    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Allowed).origin, Origin::Cached));
+    assert!(matches!(bench.code_in(&cache, "other engine").origin, Origin::Compiled));
+    assert!(matches!(bench.code_in(&cache, "engine").origin, Origin::Cached));
     assert_eq!(bench.count(), 3);
 }
 
@@ -123,8 +134,13 @@ fn what_the_engine_refused_is_compiled_again() {
     let bench = Bench::new();
     bench.ask();
     let cache = Cache::open(&bench.cache_dir());
-    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Refused).origin, Origin::Compiled));
-    assert!(matches!(bench.ask(), Origin::Cached));
+    let guest = File::open(bench.guest()).unwrap();
+    let source = cache.source(&guest).unwrap();
+    let anew = |_: &File, mut code: &File| code.write_all(b"anew");
+    assert!(matches!(source.fill("engine", anew).unwrap().origin, Origin::Compiled));
+    let found = source.find("engine").unwrap();
+    assert!(matches!(found.origin, Origin::Cached));
+    assert_eq!(read_to_string(&found.file).unwrap(), "anew");
 }
 
 #[test]
@@ -228,7 +244,7 @@ fn without_a_directory_the_code_is_private() {
     let bench = Bench::new();
     let under_a_file = bench.guest().join("cache");
     for path in [Path::new("/proc/cord-cache"), &under_a_file] {
-        let entry = bench.code_in(&Cache::open(path), "engine", Reuse::Allowed);
+        let entry = bench.code_in(&Cache::open(path), "engine");
         let Origin::Private { why } = entry.origin else { panic!("kept in {path:?}") };
         assert!(why.starts_with(path.to_str().unwrap()), "{why}");
         assert_eq!(read_to_string(&entry.file).unwrap(), "GUEST");
@@ -241,19 +257,18 @@ fn a_directory_that_vanishes_costs_only_the_cache() {
     let bench = Bench::new();
     let cache = Cache::open(&bench.cache_dir());
     fs::remove_dir(bench.cache_dir()).unwrap();
-    assert!(matches!(bench.code_in(&cache, "engine", Reuse::Allowed).origin, Origin::Private { .. }));
+    assert!(matches!(bench.code_in(&cache, "engine").origin, Origin::Private { .. }));
 }
 
 #[test]
 fn a_failed_compilation_leaves_nothing() {
     let bench = Bench::new();
-    let source = File::open(bench.guest()).unwrap();
     let fail = |_: &File, mut code: &File| -> io::Result<()> {
         code.write_all(b"half")?;
         Err(io::Error::other("no"))
     };
     let cache = Cache::open(&bench.cache_dir());
-    assert!(cache.code(&source, "engine", Reuse::Allowed, fail).is_err());
+    assert!(found_or_made(&cache, &bench.guest(), "engine", fail).is_err());
     assert!(matches!(bench.ask(), Origin::Compiled));
 }
 
@@ -267,21 +282,19 @@ fn many_may_fill_at_once() {
         let barrier = Barrier::new(4);
         let fill = || {
             let cache = Cache::open(&dir.path().join("cache"));
-            let source = File::open(&guest).unwrap();
             let compile = |guest: &File, mut code: &File| -> io::Result<()> {
                 // Everybody compiles before anybody has finished.
                 barrier.wait();
                 code.write_all(read_to_string(guest)?.to_uppercase().as_bytes())
             };
-            let entry = cache.code(&source, &format!("engine {round}"), Reuse::Allowed, compile).unwrap();
+            let entry = found_or_made(&cache, &guest, &format!("engine {round}"), compile).unwrap();
             assert!(matches!(entry.origin, Origin::Compiled));
             assert_eq!(read_to_string(&entry.file).unwrap(), expected);
         };
         std::thread::scope(|scope| (0..4).for_each(|_| drop(scope.spawn(fill))));
         let cache = Cache::open(&dir.path().join("cache"));
         let compile = |_: &File, _: &File| -> io::Result<()> { panic!("there is a sound entry") };
-        let source = File::open(&guest).unwrap();
-        let entry = cache.code(&source, &format!("engine {round}"), Reuse::Allowed, compile).unwrap();
+        let entry = found_or_made(&cache, &guest, &format!("engine {round}"), compile).unwrap();
         assert_eq!(read_to_string(&entry.file).unwrap(), expected);
     }
 }

@@ -17,7 +17,7 @@ use crate::trap::MAX_CALLS;
 pub const ENGINE_VERSION: &str = "48.0.8";
 
 /// Raised when something changes how code is compiled that neither the engine's version nor a setting below tells.
-const CODE_REVISION: u32 = 1;
+const CODE_REVISION: u32 = 2;
 
 /// Host stack that guest code may use. Twice the engine's default, because interpreters compiled to WebAssembly nest deep.
 const GUEST_STACK_BYTES: usize = 1024 * 1024;

@@ -1,6 +1,7 @@
 //! Decides how a component is joined with the interfaces it imports, and by which of its exports it is called.
 
-use sandbox::{Concurrency, Engine};
+use sandbox::{Code, Concurrency, Engine};
+use wasmtime::component::types;
 use wasmtime::component::{Component, InstancePre};
 
 use crate::imports::{self, Line};
@@ -94,14 +95,27 @@ fn join(
         return Err(LinkError::Missing { names: missing });
     }
     let line = wanted(Uses::of(ty.exports(engine.wasmtime()).map(|(name, _)| name)))?;
-    let uses_0_3 = |name: &str| matches!(imports::interface(name), Some((_, Line::V0_3)));
-    let any_0_3 = line == Line::V0_3 || ty.imports(engine.wasmtime()).any(|(name, _)| uses_0_3(name));
-    if any_0_3 && engine.settings().concurrency == Concurrency::Off {
+    if engine.settings().concurrency == Concurrency::Off && names_0_3(&ty, engine.wasmtime()) {
         return Err(LinkError::NoConcurrency);
     }
     let linker = linkers::component(engine, component).map_err(|error| LinkError::unfit(&error))?;
     let pre = linker.instantiate_pre(component).map_err(|error| LinkError::unfit(&error))?;
     Ok(Joined { pre, line })
+}
+
+/// Whether a guest that was compiled with [`Concurrency::Off`] must be compiled with [`Concurrency::On`] instead, because
+/// an interface of WASI 0.3 is among its imports or exports. What else needs concurrency does not compile without.
+#[must_use]
+pub fn needs_concurrency(code: &Code) -> bool {
+    match code {
+        Code::Module(_) => false,
+        Code::Component(component) => names_0_3(&component.component_type(), component.engine()),
+    }
+}
+
+fn names_0_3(ty: &types::Component, engine: &wasmtime::Engine) -> bool {
+    let mut names = ty.imports(engine).chain(ty.exports(engine)).map(|(name, _)| name);
+    names.any(|name| matches!(imports::interface(name), Some((_, Line::V0_3))))
 }
 
 #[cfg(test)]

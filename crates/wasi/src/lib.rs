@@ -29,6 +29,7 @@ mod stdio;
 mod store;
 mod workdir;
 
+pub use component::needs_concurrency;
 pub use cpu::Cpus;
 pub use descriptors::Descriptors;
 pub use exit::{Exit, RunError};

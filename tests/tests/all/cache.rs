@@ -94,6 +94,33 @@ fn a_guest_is_compiled_once() {
 }
 
 #[test]
+fn a_guest_of_any_version_has_one_entry() {
+    for guest in ["hello.wasm", "hello-p1.wasm", "hello-p3.wasm"] {
+        let (bench, guest) = (Bench::new(), programs::guest(guest));
+        bench.cord(&guest).run().expect_silent_success().expect_stdout("hello\n");
+        bench.run_from_cache(&guest).expect_silent_success().expect_stdout("hello\n");
+        bench.entry();
+    }
+}
+
+/// It compiles without concurrency, and only its imports tell that it needs an engine with it.
+#[test]
+fn a_guest_of_0_2_may_import_from_0_3() {
+    let bench = Bench::new();
+    let guest = bench.folder.path().join("guest.wat");
+    let text = r#"(component
+        (import "wasi:random/random@0.3.0" (instance (export "get-random-u64" (func (result u64)))))
+        (core module $main (func (export "run") (result i32) (i32.const 0)))
+        (core instance $main (instantiate $main))
+        (func $run (result (result)) (canon lift (core func $main "run")))
+        (instance $command (export "run" (func $run)))
+        (export "wasi:cli/run@0.2.0" (instance $command)))"#;
+    fs::write(&guest, text).unwrap();
+    bench.cord(&guest).run().expect_silent_success();
+    bench.run_from_cache(&guest).expect_silent_success();
+}
+
+#[test]
 fn what_counts_is_what_a_guest_holds_and_not_its_name() {
     let bench = Bench::new();
     let guest = bench.folder.path().join("guest.wasm");

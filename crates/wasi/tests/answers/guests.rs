@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
-use sandbox::{Allocator, Code, Engine, OwnFile, PoolSize, Settings};
+use sandbox::{Allocator, Code, Concurrency, Engine, OwnFile, PoolSize, Settings};
 use tempfile::NamedTempFile;
 use wasi::{HttpProgram, LinkError};
 
@@ -25,29 +25,35 @@ impl Served {
 
 /// Joins the guest of this name with its interfaces.
 pub(crate) fn link(guest: &str, instances: u32) -> Result<HttpProgram, LinkError> {
-    let file = || OwnFile::check(File::open(compiled(guest)).unwrap()).unwrap();
-    let probe = Code::load(&Engine::new(&Settings::default()).unwrap(), &file()).unwrap();
+    let (path, settings) = compiled(guest);
+    let file = OwnFile::check(File::open(path).unwrap()).unwrap();
+    let probe = Code::load(&Engine::new(&settings).unwrap(), &file).unwrap();
     let size = PoolSize::for_guest(probe.demand(), instances).unwrap();
-    let engine = Engine::new(&Settings { allocator: Allocator::Pool(size), ..Settings::default() }).unwrap();
-    let code = Code::load(&engine, &file()).unwrap();
+    let engine = Engine::new(&Settings { allocator: Allocator::Pool(size), ..settings }).unwrap();
+    let code = Code::load(&engine, &file).unwrap();
     HttpProgram::new(&engine, &code)
 }
 
-/// The compiled code of a guest. It is compiled by settings without a pool.
-fn compiled(guest: &str) -> PathBuf {
-    static COMPILED: Mutex<Option<HashMap<String, NamedTempFile>>> = Mutex::new(None);
+/// The compiled code of a guest, without concurrency if the compiler takes it so. It is compiled by settings without a pool.
+fn compiled(guest: &str) -> (PathBuf, Settings) {
+    static COMPILED: Mutex<Option<HashMap<String, (NamedTempFile, Settings)>>> = Mutex::new(None);
     let mut compiled = COMPILED.lock().unwrap_or_else(PoisonError::into_inner);
-    let file = compiled.get_or_insert_default().entry(guest.to_owned()).or_insert_with(|| {
+    let (file, settings) = compiled.get_or_insert_default().entry(guest.to_owned()).or_insert_with(|| {
         let code = NamedTempFile::new().unwrap();
         code.as_file().set_permissions(Permissions::from_mode(0o600)).unwrap();
-        let source = File::open(place("CORD_GUESTS", "target/guests").join(guest)).unwrap();
         let compiler = place("CORD_COMPILE_BIN", "target/debug/cord-compile");
-        let mut command = Command::new(compiler);
-        command.arg(Settings::default().to_string()).stdin(source).stdout(code.reopen().unwrap());
-        assert!(command.status().unwrap().success(), "{guest}");
-        code
+        let is_taken = |settings: &Settings| {
+            let source = File::open(place("CORD_GUESTS", "target/guests").join(guest)).unwrap();
+            let mut command = Command::new(&compiler);
+            command.arg(settings.to_string()).stdin(source).stdout(code.reopen().unwrap());
+            command.status().unwrap().success()
+        };
+        let kinds = [Concurrency::Off, Concurrency::On];
+        let mut kinds = kinds.into_iter().map(|concurrency| Settings { concurrency, ..Settings::default() });
+        let settings = kinds.find(is_taken).expect(guest);
+        (code, settings)
     });
-    file.path().to_owned()
+    (file.path().to_owned(), settings.clone())
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where these tests read the environment")]
