@@ -14,6 +14,8 @@ pub(crate) struct Setting {
     compiler: PathBuf,
     guests: PathBuf,
     path: String,
+    /// Where peers that were unpacked have their libraries.
+    libraries: Option<String>,
     /// Of this process, to be run again in another role.
     own: PathBuf,
     scratch: TempDir,
@@ -30,6 +32,7 @@ impl Setting {
             compiler: named("CORD_COMPILE_BIN")?.into(),
             guests: named("CORD_GUESTS")?.into(),
             path: named("PATH")?,
+            libraries: named("CORD_PEER_LIBRARIES").ok(),
             own: std::env::current_exe()?,
             scratch: tempfile::tempdir()?,
             is_quick,
@@ -51,6 +54,13 @@ impl Setting {
         let mut folders = self.path.split(':').map(Path::new);
         let found = folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()));
         found.ok_or_else(|| format!("{name}: not installed"))
+    }
+
+    /// A command that starts a peer.
+    pub(crate) fn peer(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        command.envs(self.libraries.as_ref().map(|libraries| ("LD_LIBRARY_PATH", libraries)));
+        command
     }
 
     /// A program that was built together with this one.

@@ -22,12 +22,17 @@ pub(crate) fn run(workspace: &Workspace, environment: &Environment, arguments: &
         let mut parts = cargo(workspace, &["bench", "--package", "cord-bench", "--"]);
         return show_and_run(parts.args(rest));
     }
-    let programs = programs::build_release(workspace)?;
+    // The compiler for daily work makes the same code, and is not what is measured but in one row, which says so.
+    let programs = programs::build_release_cord(workspace)?;
     let bench = programs::build_bench(workspace)?;
+    let peers = if is_given(PEERS) { Some(setup::peers(environment, &toolchain)?) } else { None };
     let mut command = Command::new(bench);
     command.args(rest).current_dir(&workspace.root);
     // The engine's backtraces cost what nobody who ships has set.
     command.env_remove("RUST_BACKTRACE");
     Variables::new(&toolchain, programs, guests).give(&mut command);
+    if let Some(peers) = peers {
+        command.env("PATH", peers.path).env("CORD_PEER_LIBRARIES", peers.libraries);
+    }
     show_and_run(&mut command)
 }

@@ -51,7 +51,7 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
         Ok(root) => {
             let root_text = root.to_string_lossy().into_owned();
             for peer in peers(&native, &hello, &root_text) {
-                match setting.installed(peer.program).and_then(|program| works(&program, &peer)) {
+                match setting.installed(peer.program).and_then(|program| works(setting, &program, &peer)) {
                     Ok(command) => commands.push((Role::Peer, peer.name, command)),
                     Err(why) => left_out.push(why),
                 }
@@ -95,9 +95,9 @@ fn peers(native: &Path, hello: &str, bundle: &str) -> Vec<Peer> {
 }
 
 /// The command, if it does what it should here.
-fn works(program: &Path, peer: &Peer) -> Result<Command, String> {
+fn works(setting: &Setting, program: &Path, peer: &Peer) -> Result<Command, String> {
     let command = || {
-        let mut command = Command::new(program);
+        let mut command = setting.peer(program);
         command.args(&peer.arguments);
         command
     };
