@@ -117,7 +117,7 @@ pub(crate) fn play(role: &str, arguments: &[String]) -> Result<()> {
     match role {
         "broker" => runtime.block_on(broker(handle, false)),
         "broker-with-egress" => runtime.block_on(broker(handle, true)),
-        "echo-service" => serve(&runtime, handle, |stream| echo(stream)),
+        "echo-service" => serve(&runtime, handle, echo),
         "far-service" => serve(&runtime, handle, |stream| drop(thread::spawn(move || far::end(stream)))),
         "busy" => runtime.block_on(busy(handle, arguments.first().context("how many handles")?.parse()?)),
         _ => bail!("no role {role}"),

@@ -72,7 +72,7 @@ impl<'a> Contestant<'a> {
     }
 
     /// The same, as what nobody can be faster than.
-    pub(crate) fn as_floor(mut self) -> Self {
+    pub(crate) fn into_floor(mut self) -> Self {
         self.role = Role::Floor;
         self
     }

@@ -21,8 +21,8 @@ impl Machine {
     pub(crate) fn here() -> Self {
         let processors = read("/proc/cpuinfo");
         let memory_kib = field(&read("/proc/meminfo"), "MemTotal").and_then(|text| {
-            let number = text.split(' ').next()?.parse::<u64>().ok();
-            number
+            // In kB, which it says behind the number.
+            text.split(' ').next()?.parse::<u64>().ok()
         });
         Self {
             processor: field(&processors, "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned()),

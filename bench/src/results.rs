@@ -101,9 +101,10 @@ pub(crate) struct Target {
 /// What a figure of ours is held against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Bound {
-    AtMost(f64),
-    AtMostTimes(f64, &'static str),
-    AtLeastTimes(f64, &'static str),
+    /// At most this, in the unit of the row.
+    Number(f64),
+    TimesAtMost(f64, &'static str),
+    TimesAtLeast(f64, &'static str),
 }
 
 /// Whether a target was met.
@@ -149,11 +150,11 @@ impl Target {
         let median = |name: &str| entries.iter().find(|entry| entry.name == name).map(|entry| entry.median);
         let times = |other: &str| Some(median(self.ours)? / median(other)?);
         let (figure, is_met): (_, fn(f64, f64) -> bool) = match self.bound {
-            Bound::AtMost(_) => (median(self.ours), |figure, bound| figure <= bound),
-            Bound::AtMostTimes(_, other) => (times(other), |figure, bound| figure <= bound),
-            Bound::AtLeastTimes(_, other) => (times(other), |figure, bound| figure >= bound),
+            Bound::Number(_) => (median(self.ours), |figure, bound| figure <= bound),
+            Bound::TimesAtMost(_, other) => (times(other), |figure, bound| figure <= bound),
+            Bound::TimesAtLeast(_, other) => (times(other), |figure, bound| figure >= bound),
         };
-        let (Bound::AtMost(bound) | Bound::AtMostTimes(bound, _) | Bound::AtLeastTimes(bound, _)) = self.bound;
+        let (Bound::Number(bound) | Bound::TimesAtMost(bound, _) | Bound::TimesAtLeast(bound, _)) = self.bound;
         Verdict { says: self.says.to_owned(), figure, is_met: figure.map(|figure| is_met(figure, bound)) }
     }
 }
@@ -196,15 +197,15 @@ mod tests {
 
     #[test]
     fn a_target_is_a_number_or_a_multiple() {
-        assert_eq!(judge(Bound::AtMost(6.0)), (Some(6.0), Some(true)));
-        assert_eq!(judge(Bound::AtMost(5.9)), (Some(6.0), Some(false)));
-        assert_eq!(judge(Bound::AtMostTimes(2.9, "peer")), (Some(3.0), Some(false)));
-        assert_eq!(judge(Bound::AtLeastTimes(3.0, "peer")), (Some(3.0), Some(true)));
-        assert_eq!(judge(Bound::AtLeastTimes(3.1, "peer")), (Some(3.0), Some(false)));
+        assert_eq!(judge(Bound::Number(6.0)), (Some(6.0), Some(true)));
+        assert_eq!(judge(Bound::Number(5.9)), (Some(6.0), Some(false)));
+        assert_eq!(judge(Bound::TimesAtMost(2.9, "peer")), (Some(3.0), Some(false)));
+        assert_eq!(judge(Bound::TimesAtLeast(3.0, "peer")), (Some(3.0), Some(true)));
+        assert_eq!(judge(Bound::TimesAtLeast(3.1, "peer")), (Some(3.0), Some(false)));
     }
 
     #[test]
     fn against_somebody_who_is_not_there_nothing_is_met_or_missed() {
-        assert_eq!(judge(Bound::AtLeastTimes(3.0, "nobody")), (None, None));
+        assert_eq!(judge(Bound::TimesAtLeast(3.0, "nobody")), (None, None));
     }
 }

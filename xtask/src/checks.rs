@@ -17,17 +17,8 @@ const COMPILER: &[&str] = &["--package", "compiler"];
 
 /// The crates whose tests want no other features of the engine's dependencies than `cord` as built has: what was compiled
 /// for it, minutes of work, serves them too.
-const WITH_CORDS_FEATURES: &[&str] = &[
-    "--workspace",
-    "--exclude",
-    "compiler",
-    "--exclude",
-    "edge",
-    "--exclude",
-    "http-server",
-    "--exclude",
-    "cord-bench",
-];
+const WITH_CORDS_FEATURES: &[&str] =
+    &["--workspace", "--exclude", "compiler", "--exclude", "edge", "--exclude", "http-server"];
 /// The edges and the front door are tested on a clock that tests can set, which `cord` does not have.
 const EDGE: &[&str] = &["--package", "edge", "--package", "http-server"];
 

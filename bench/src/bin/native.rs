@@ -15,7 +15,7 @@ use std::str::FromStr;
 use std::thread;
 
 #[path = "../../../guests/std/src/bin/stream.rs"]
-#[expect(dead_code, reason = "the same source as the guest's, whose `main` is another one")]
+#[expect(dead_code, clippy::panic, reason = "the same source as the guest's, whose `main` is another one")]
 mod stream;
 
 #[path = "../far.rs"]

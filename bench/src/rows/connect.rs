@@ -54,7 +54,7 @@ fn by_handle<'a>(board: &'a Board, name: &'static str, address: &str, port: &str
 const TITLE: &str = "connect, a byte there and back, close; no guest; a service of the application";
 
 pub(super) fn on_all_cores(setting: &Setting) -> Result<RowResult> {
-    let targets = &[Target { says: "at most 1.0 times TCP", ours: SERVICE_PAIR, bound: Bound::AtMostTimes(1.0, TCP) }];
+    let targets = &[Target { says: "at most 1.0 times TCP", ours: SERVICE_PAIR, bound: Bound::TimesAtMost(1.0, TCP) }];
     service(setting, &Row { id: "connect", title: TITLE, unit: Unit::MICROSECONDS, targets })
 }
 
@@ -62,7 +62,7 @@ pub(super) fn on_one_core_only(setting: &Setting) -> Result<RowResult> {
     let targets = &[Target {
         says: "at most 1.0 times TCP, all on one core",
         ours: SERVICE_PAIR,
-        bound: Bound::AtMostTimes(1.0, TCP),
+        bound: Bound::TimesAtMost(1.0, TCP),
     }];
     let title = "the same, all processes on one core";
     on_one_core(|| service(setting, &Row { id: "connect-1", title, unit: Unit::MICROSECONDS, targets }))
@@ -75,14 +75,14 @@ fn service(setting: &Setting, row: &Row) -> Result<RowResult> {
 }
 
 pub(super) fn outside(setting: &Setting) -> Result<RowResult> {
-    let targets = &[Target { says: "at most 1.5 times TCP", ours: EGRESS, bound: Bound::AtMostTimes(1.5, TCP) }];
+    let targets = &[Target { says: "at most 1.5 times TCP", ours: EGRESS, bound: Bound::TimesAtMost(1.5, TCP) }];
     let title = "connect to the outside through the egress, a byte there and back, close; no guest";
     egress(setting, &Row { id: "egress", title, unit: Unit::MICROSECONDS, targets })
 }
 
 pub(super) fn outside_on_one_core(setting: &Setting) -> Result<RowResult> {
     let targets =
-        &[Target { says: "at most 1.5 times TCP, all on one core", ours: EGRESS, bound: Bound::AtMostTimes(1.5, TCP) }];
+        &[Target { says: "at most 1.5 times TCP, all on one core", ours: EGRESS, bound: Bound::TimesAtMost(1.5, TCP) }];
     let title = "the same, all processes on one core";
     on_one_core(|| egress(setting, &Row { id: "egress-1", title, unit: Unit::MICROSECONDS, targets }))
 }
@@ -125,7 +125,7 @@ const GUEST_TITLE: &str =
 
 pub(super) fn guest(setting: &Setting) -> Result<RowResult> {
     let targets =
-        &[Target { says: "below the bare engine over TCP", ours: GUEST, bound: Bound::AtMostTimes(1.0, STOCK) }];
+        &[Target { says: "below the bare engine over TCP", ours: GUEST, bound: Bound::TimesAtMost(1.0, STOCK) }];
     guests(setting, &Row { id: "guest-connect", title: GUEST_TITLE, unit: Unit::MICROSECONDS, targets })
 }
 
@@ -133,7 +133,7 @@ pub(super) fn guest_on_one_core(setting: &Setting) -> Result<RowResult> {
     let targets = &[Target {
         says: "below the bare engine over TCP, all on one core",
         ours: GUEST,
-        bound: Bound::AtMostTimes(1.0, STOCK),
+        bound: Bound::TimesAtMost(1.0, STOCK),
     }];
     let title = "the same, all processes on one core";
     on_one_core(|| guests(setting, &Row { id: "guest-connect-1", title, unit: Unit::MICROSECONDS, targets }))
@@ -148,7 +148,7 @@ fn guests(setting: &Setting, row: &Row) -> Result<RowResult> {
     let contestants = vec![
         Contestant::timed(Role::Ours, GUEST, HOW, REPETITIONS, || ours.run()),
         Contestant::timed(Role::Peer, STOCK, HOW, REPETITIONS, || stock.run()),
-        by_handle(&board, "the same without a guest", SERVICE.0, SERVICE.1)?.as_floor(),
+        by_handle(&board, "the same without a guest", SERVICE.0, SERVICE.1)?.into_floor(),
     ];
     row.run(setting.rounds(60), contestants, Vec::new())
 }

@@ -17,11 +17,11 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
         title: "100 decisions of the switchboard, among so many targets",
         unit: Unit::MICROSECONDS,
         targets: &[
-            Target { says: "one under 5 us among 100,000 targets", ours: CANNOT_MATCH, bound: Bound::AtMost(500.0) },
+            Target { says: "one under 5 us among 100,000 targets", ours: CANNOT_MATCH, bound: Bound::Number(500.0) },
             Target {
                 says: "not growing with targets that cannot match",
                 ours: CANNOT_MATCH,
-                bound: Bound::AtMostTimes(1.5, ALONE),
+                bound: Bound::TimesAtMost(1.5, ALONE),
             },
         ],
     };

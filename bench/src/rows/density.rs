@@ -26,7 +26,7 @@ pub(super) fn ten_thousand(setting: &Setting) -> Result<RowResult> {
         id: "idle",
         title: "10,000 live instances of a Rust program, each with an idle connection: memory of all processes",
         unit: Unit::MEBIBYTES,
-        targets: &[Target { says: "under 400 MiB in all", ours: OURS, bound: Bound::AtMost(400.0) }],
+        targets: &[Target { says: "under 400 MiB in all", ours: OURS, bound: Bound::Number(400.0) }],
     };
     measure(setting, &row, OURS, 10_000)
 }

@@ -27,11 +27,11 @@ pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
         title: "a fresh instance of a small component of WASI 0.2: store, start, run, end",
         unit: Unit::MICROSECONDS,
         targets: &[
-            Target { says: "at most 10 us with a handle and limits attached", ours: OURS, bound: Bound::AtMost(10.0) },
+            Target { says: "at most 10 us with a handle and limits attached", ours: OURS, bound: Bound::Number(10.0) },
             Target {
                 says: "at most 1.35 times the bare engine: 10 us where that takes 7.4",
                 ours: OURS,
-                bound: Bound::AtMostTimes(1.35, BARE),
+                bound: Bound::TimesAtMost(1.35, BARE),
             },
         ],
     };
@@ -56,11 +56,11 @@ pub(super) fn std(setting: &Setting) -> Result<RowResult> {
         title: "a fresh instance of a component of Rust's standard library, not run",
         unit: Unit::MICROSECONDS,
         targets: &[
-            Target { says: "at most 12 us", ours: NOT_RUN, bound: Bound::AtMost(12.0) },
+            Target { says: "at most 12 us", ours: NOT_RUN, bound: Bound::Number(12.0) },
             Target {
                 says: "at most 1.35 times the bare engine: 12 us where that takes 9",
                 ours: NOT_RUN,
-                bound: Bound::AtMostTimes(1.35, BARE_NOT_RUN),
+                bound: Bound::TimesAtMost(1.35, BARE_NOT_RUN),
             },
         ],
     };
@@ -90,7 +90,7 @@ pub(super) fn two_cores(setting: &Setting) -> Result<RowResult> {
         targets: &[Target {
             says: "two cores at least 1.6 times one",
             ours: TWO,
-            bound: Bound::AtLeastTimes(1.6, ONE),
+            bound: Bound::TimesAtLeast(1.6, ONE),
         }],
     };
     let board = Board::start(setting, With::Echo)?;

@@ -17,11 +17,11 @@ const ROW: Row = Row {
     title: "a whole process that says hello, compiled before",
     unit: Unit::MILLISECONDS,
     targets: &[
-        Target { says: "under 1.6 ms with the jail on", ours: OURS, bound: Bound::AtMost(1.6) },
+        Target { says: "under 1.6 ms with the jail on", ours: OURS, bound: Bound::Number(1.6) },
         Target {
             says: "under 2.7 times a native static program: 1.6 ms where that takes 0.6",
             ours: OURS,
-            bound: Bound::AtMostTimes(2.7, NATIVE),
+            bound: Bound::TimesAtMost(2.7, NATIVE),
         },
     ],
 };

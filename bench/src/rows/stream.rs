@@ -22,8 +22,8 @@ struct Work {
 }
 
 const AS_FAST_AS_RAW: &[Target] = &[
-    Target { says: "the raw TCP socket's figure", ours: OURS_TCP, bound: Bound::AtLeastTimes(0.9, NATIVE_TCP) },
-    Target { says: "the raw socket pair's figure", ours: OURS_PAIR, bound: Bound::AtLeastTimes(0.9, NATIVE_PAIR) },
+    Target { says: "the raw TCP socket's figure", ours: OURS_TCP, bound: Bound::TimesAtLeast(0.9, NATIVE_TCP) },
+    Target { says: "the raw socket pair's figure", ours: OURS_PAIR, bound: Bound::TimesAtLeast(0.9, NATIVE_PAIR) },
 ];
 
 pub(super) fn send(setting: &Setting) -> Result<RowResult> {
@@ -47,8 +47,8 @@ pub(super) fn small(setting: &Setting) -> Result<RowResult> {
 pub(super) fn ping(setting: &Setting) -> Result<RowResult> {
     let title = "one connection, a byte there and back";
     let targets = &[
-        Target { says: "the raw TCP socket's figure", ours: OURS_TCP, bound: Bound::AtMostTimes(1.1, NATIVE_TCP) },
-        Target { says: "the raw socket pair's figure", ours: OURS_PAIR, bound: Bound::AtMostTimes(1.1, NATIVE_PAIR) },
+        Target { says: "the raw TCP socket's figure", ours: OURS_TCP, bound: Bound::TimesAtMost(1.1, NATIVE_TCP) },
+        Target { says: "the raw socket pair's figure", ours: OURS_PAIR, bound: Bound::TimesAtMost(1.1, NATIVE_PAIR) },
     ];
     let row = Row { id: "stream-ping", title, unit: Unit::MICROSECONDS, targets };
     measure(setting, &row, &Work { mode: "ping", size: 1, count: 20_000 })
