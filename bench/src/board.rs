@@ -13,8 +13,10 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
+use std::time::Duration;
 use switchboard::{Limits, Switchboard};
 use tokio::runtime::Runtime;
+use tokio::time::sleep;
 
 /// Where guests and others find the service. An address outside, so that programs need not be changed.
 pub(crate) const SERVICE: (&str, &str) = ("10.9.8.7", "7");
@@ -79,7 +81,7 @@ impl Board {
         Ok(self.runtime.block_on(self.root.constrain(&constraint))?)
     }
 
-    /// So many handles that connect without end, in a process of their own.
+    /// So many handles that ask ten times a second, in a process of their own.
     pub(crate) fn keep_busy(&self, setting: &Setting, handles: u32) -> Result<Process> {
         let weaker = Constraint { rights: Rights::only(Right::ClientConnect), ..Constraint::default() };
         let handle = self.runtime.block_on(self.root.constrain(&weaker))?;
@@ -165,6 +167,10 @@ fn echo(mut stream: UnixStream) {
     }
 }
 
+/// How long each of a crowd of handles rests between two questions. All of them without a rest would keep both cores of a
+/// small machine busy, and what is measured then is the kernel's scheduler.
+const REST: Duration = Duration::from_millis(100);
+
 /// Each handle asks for a connection that it has no grant for, again and again: the switchboard judges and answers.
 async fn busy(handle: OwnedFd, handles: u32) -> Result<()> {
     let root = Handle::new(handle)?;
@@ -175,9 +181,11 @@ async fn busy(handle: OwnedFd, handles: u32) -> Result<()> {
     for _ in 0..handles {
         let handle = Handle::new(root.constrain(&nothing).await?)?;
         let wanted = wanted.clone();
-        asking.spawn(
-            async move { while matches!(handle.connect(&wanted).await, Err(client::RequestError::Refused(_))) {} },
-        );
+        asking.spawn(async move {
+            while matches!(handle.connect(&wanted).await, Err(client::RequestError::Refused(_))) {
+                sleep(REST).await;
+            }
+        });
     }
     asking.join_next().await;
     Ok(())

@@ -61,6 +61,27 @@ impl<'a> Contestant<'a> {
         })
     }
 
+    /// The same for what takes about as long as a look at the clock or ten: timed in tens.
+    pub(crate) fn timed_in_tens(
+        role: Role,
+        name: impl Into<String>,
+        how: impl Into<String>,
+        tens: usize,
+        mut once: impl FnMut() -> Result<()> + 'a,
+    ) -> Self {
+        Self::new(role, name, how, move || {
+            let mut times = Vec::with_capacity(tens);
+            for _ in 0..tens {
+                let began = Instant::now();
+                for _ in 0..10 {
+                    once()?;
+                }
+                times.push(began.elapsed() / 10);
+            }
+            Ok(Taken::Times(times))
+        })
+    }
+
     /// The same, while what `company` starts is there.
     pub(crate) fn beside<T>(mut self, mut company: impl FnMut() -> Result<T> + 'a) -> Self {
         let mut turn = self.turn;

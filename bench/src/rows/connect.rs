@@ -93,9 +93,9 @@ fn egress(setting: &Setting, row: &Row) -> Result<RowResult> {
     row.run(setting.rounds(60), contestants, Vec::new())
 }
 
-/// The same beside a thousand handles of one party that ask without end.
+/// The same beside a thousand handles, each a party of its own.
 pub(super) fn beside_a_thousand(setting: &Setting) -> Result<RowResult> {
-    const BUSY: &str = "while 1,000 other handles ask without end";
+    const BUSY: &str = "while 1,000 other handles ask ten times a second each";
     let row = Row {
         id: "busy",
         title: "connect to a service, a byte there and back, close; beside a crowd at the same switchboard",

@@ -17,8 +17,8 @@ const HOW: &str = "in the process: bench/src/runner.rs";
 const OURS: &str = "with a handle, limits and sockets, as cord gives them";
 const BARE: &str = "bare engine, the same pool";
 const ON_DEMAND: &str = "bare engine, memory mapped for each";
-/// Of each turn.
-const REPETITIONS: usize = 200;
+/// Of each turn, ten times each.
+const REPETITIONS: usize = 20;
 
 /// A small component of WASI 0.2 that says hello.
 pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
@@ -40,9 +40,9 @@ pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
     let (pool, on_demand) =
         (Bare::new(setting, HELLO, &[], Memory::Pool)?, Bare::new(setting, HELLO, &[], Memory::OnDemand)?);
     let contestants = vec![
-        Contestant::timed(Role::Ours, OURS, HOW, REPETITIONS, || ours.run()),
-        Contestant::timed(Role::Floor, BARE, HOW, REPETITIONS, || pool.run()),
-        Contestant::timed(Role::Floor, ON_DEMAND, HOW, REPETITIONS, || on_demand.run()),
+        Contestant::timed_in_tens(Role::Ours, OURS, HOW, REPETITIONS, || ours.run()),
+        Contestant::timed_in_tens(Role::Floor, BARE, HOW, REPETITIONS, || pool.run()),
+        Contestant::timed_in_tens(Role::Floor, ON_DEMAND, HOW, REPETITIONS, || on_demand.run()),
     ];
     row.run(setting.rounds(50), contestants, Vec::new())
 }
@@ -70,11 +70,17 @@ pub(super) fn std(setting: &Setting) -> Result<RowResult> {
     let (pool, on_demand) =
         (Bare::new(setting, STD, &[], Memory::Pool)?, Bare::new(setting, STD, &[], Memory::OnDemand)?);
     let contestants = vec![
-        Contestant::timed(Role::Ours, NOT_RUN, HOW, REPETITIONS, || handler.start()),
-        Contestant::timed(Role::Floor, BARE_NOT_RUN, HOW, REPETITIONS, || pool.start()),
-        Contestant::timed(Role::Floor, "the same, memory mapped for each", HOW, REPETITIONS, || on_demand.start()),
-        Contestant::timed(Role::Ours, "hello.wasm, as cord gives it everything, run", HOW, REPETITIONS, || ours.run()),
-        Contestant::timed(Role::Floor, "bare engine, the same pool, hello.wasm run", HOW, REPETITIONS, || pool.run()),
+        Contestant::timed_in_tens(Role::Ours, NOT_RUN, HOW, REPETITIONS, || handler.start()),
+        Contestant::timed_in_tens(Role::Floor, BARE_NOT_RUN, HOW, REPETITIONS, || pool.start()),
+        Contestant::timed_in_tens(Role::Floor, "the same, memory mapped for each", HOW, REPETITIONS, || {
+            on_demand.start()
+        }),
+        Contestant::timed_in_tens(Role::Ours, "hello.wasm, as cord gives it everything, run", HOW, REPETITIONS, || {
+            ours.run()
+        }),
+        Contestant::timed_in_tens(Role::Floor, "bare engine, the same pool, hello.wasm run", HOW, REPETITIONS, || {
+            pool.run()
+        }),
     ];
     row.run(setting.rounds(50), contestants, Vec::new())
 }

@@ -3,6 +3,7 @@
 //! The only place in the project where a connection to the outside is made.
 
 use capability::{LimitKind, Refusal, UnreachableCause};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 use std::io;
@@ -29,17 +30,46 @@ pub(crate) async fn connect_ambient(address: SocketAddr) -> Result<OwnedFd, Refu
     connected.map_err(|error| refusal_of(&error))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the egress dials: the one place where a connection to the outside is made, to an address, never a name"
-)]
 async fn connect(address: SocketAddr) -> io::Result<OwnedFd> {
-    let stream = TcpStream::connect(address).await?;
-    if stream.local_addr()? == address {
+    let socket = unbound(address, SocketType::STREAM)?;
+    let socket = match rustix::net::connect(&socket, &address) {
+        Ok(()) => socket,
+        // A host as near as this one has answered by now. The runtime need not hear of such a socket.
+        Err(Errno::INPROGRESS) if has_answer(&socket)? => {
+            rustix::net::sockopt::socket_error(&socket)??;
+            socket
+        }
+        Err(Errno::INPROGRESS) => answered(socket).await?,
+        Err(errno) => return Err(errno.into()),
+    };
+    if rustix::net::getsockname(&socket)? == address.into() {
         // Nobody listens, but the kernel chose the port dialled as our own, and TCP let the socket connect to itself.
         return Err(io::ErrorKind::ConnectionRefused.into());
     }
-    Ok(stream.into_std()?.into())
+    Ok(socket)
+}
+
+/// Whether a connect that was begun has come to an end, good or bad.
+fn has_answer(socket: &OwnedFd) -> io::Result<bool> {
+    let mut asked = [PollFd::new(socket, PollFlags::OUT)];
+    Ok(rustix::event::poll(&mut asked, Some(&Timespec::default()))? > 0)
+}
+
+/// Waits until a connect that was begun has come to its end.
+async fn answered(socket: OwnedFd) -> io::Result<OwnedFd> {
+    let stream = TcpStream::from_std(socket.into())?;
+    stream.writable().await?;
+    match stream.take_error()? {
+        Some(error) => Err(error),
+        None => Ok(stream.into_std()?.into()),
+    }
+}
+
+/// A socket for such an address, not blocking and closed on exec.
+fn unbound(address: SocketAddr, kind: SocketType) -> io::Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(rustix::net::socket_with(family, kind, flags, None)?)
 }
 
 /// Makes a UDP socket and connects it to `address`: it sends there and hears from there alone. Nothing is sent yet.
@@ -61,9 +91,7 @@ pub(crate) fn connect_datagrams_ambient(address: SocketAddr) -> Result<OwnedFd, 
 }
 
 fn connect_datagrams(address: SocketAddr) -> io::Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = rustix::net::socket_with(family, SocketType::DGRAM, flags, None)?;
+    let socket = unbound(address, SocketType::DGRAM)?;
     rustix::net::connect(&socket, &address)?;
     if rustix::net::getsockname(&socket)? == address.into() {
         // Nobody is there, as the kernel chose the port dialled for our own: whatever is sent would come back.
