@@ -56,7 +56,11 @@ fn run(arguments: &[String]) -> Result<()> {
     if let [flag, role, rest @ ..] = arguments
         && flag == "--role"
     {
-        return if role == "bare-run" { runner::play(rest) } else { board::play(role, rest) };
+        return match role.as_str() {
+            "bare-run" => runner::play(rest),
+            "idle-clients" => rows::density::play(rest),
+            role => board::play(role, rest),
+        };
     }
     let is_given = |flag: &str| arguments.iter().any(|argument| argument == flag);
     let ids: Vec<&str> = ROWS.iter().map(|(id, _)| *id).collect();

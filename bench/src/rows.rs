@@ -4,7 +4,7 @@ mod compile;
 mod connect;
 mod connections;
 mod decide;
-mod density;
+pub(crate) mod density;
 mod http;
 mod instance;
 mod process;

@@ -6,15 +6,16 @@
 //! connection, is the same for every server and not in it.
 
 use crate::contest::{Contestant, Row, Taken};
-use crate::peer::Peer;
+use crate::peer::{Peer, Process};
 use crate::results::{Bound, Role, RowResult, Target, Unit};
 use crate::setting::{Setting, words};
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
 /// Instances of one runner: fewer than fit under the kernel's default count of mappings.
@@ -39,13 +40,6 @@ pub(super) fn hundred_thousand(setting: &Setting) -> Result<RowResult> {
 fn measure(setting: &Setting, row: &Row, name: &str, instances: u32) -> Result<RowResult> {
     let (instances, in_one) =
         if setting.rounds(3) < 3 { (instances / 1_000, IN_ONE / 1_000) } else { (instances, IN_ONE) };
-    // As many descriptors as connections, here and in the runners.
-    let wanted = Rlimit { current: Some(u64::from(instances) + 1_000), maximum: Some(u64::from(instances) + 1_000) };
-    let before = getrlimit(Resource::Nofile);
-    if before.current.is_some_and(|current| current < u64::from(instances) + 1_000) {
-        setrlimit(Resource::Nofile, wanted)
-            .with_context(|| format!("{} needs more descriptors than it may open", row.id))?;
-    }
     let command = || {
         let mut command = Command::new(&setting.cord);
         command.args(["run", "-p", "0.0.0.0:0:0", "--per-connection", "--max-instances", &in_one.to_string()]);
@@ -53,21 +47,20 @@ fn measure(setting: &Setting, row: &Row, name: &str, instances: u32) -> Result<R
         command
     };
     let turn = || {
-        let mut runners = Vec::new();
-        let mut connections = Vec::new();
+        let mut all = Vec::new();
         for runner in 0..instances / in_one {
             let peer = Peer::start(&mut command())?;
-            for number in 0..in_one {
-                connections.push(connect(runner, number, peer.port)?);
-            }
-            runners.push(peer);
-        }
-        // They are alive, and not merely waited for.
-        for connection in &mut connections {
-            hear(connection)?;
+            let mut clients = setting.role("idle-clients");
+            clients.args([runner + 1, in_one, peer.port.into()].map(|number: u32| number.to_string()));
+            let mut clients = Process(clients.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+            let said = clients.0.stdout.take().context("clients have an output")?;
+            // They are alive, and not merely waited for: each has answered.
+            let heard = BufReader::new(said).lines().next().transpose()?;
+            ensure!(heard.as_deref() == Some("answered"), "not all instances answered");
+            all.push((peer, clients));
         }
         let mut kib = 0;
-        for runner in &runners {
+        for (runner, _) in &all {
             kib += family_kib(runner.process.0.id())?;
         }
         Ok(Taken::Figure(f64::from(u32::try_from(kib)?) / 1024.0))
@@ -76,20 +69,32 @@ fn measure(setting: &Setting, row: &Row, name: &str, instances: u32) -> Result<R
     row.run(1, vec![Contestant::new(Role::Ours, name, how, turn)], Vec::new())
 }
 
-/// Connects and says something. Each thousand has an address of its own, so that ports do not run out.
-fn connect(runner: u32, number: u32, port: u16) -> Result<TcpStream> {
-    let [_, _, third, fourth] = (1 + runner * IN_ONE / 1_000 + number / 1_000).to_be_bytes();
-    let mut stream = TcpStream::connect((Ipv4Addr::new(127, 1, third, fourth), port))?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    stream.write_all(b"x")?;
-    Ok(stream)
-}
-
-fn hear(stream: &mut TcpStream) -> Result<()> {
-    let mut byte = [0];
-    stream.read_exact(&mut byte)?;
-    ensure!(&byte == b"x", "a wrong answer");
-    Ok(())
+/// Clients of one runner, in a process of their own because of the descriptors: each says something, hears it, and is silent
+/// from then on. Arguments: the runner's number, how many, the port.
+pub(crate) fn play(arguments: &[String]) -> Result<()> {
+    let numbers: Vec<u16> = arguments.iter().map(|number| number.parse()).collect::<Result<_, _>>()?;
+    let &[runner, count, port] = numbers.as_slice() else { bail!("started by the benchmark, with three numbers") };
+    let allowed = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: allowed, maximum: allowed })?;
+    let [_, runner] = runner.to_be_bytes();
+    let mut streams = Vec::new();
+    for number in 0..count {
+        // Each thousand has an address of its own, so that ports do not run out.
+        let [_, thousand] = (number / 1_000).to_be_bytes();
+        let mut stream = TcpStream::connect((Ipv4Addr::new(127, 1, runner, 1 + thousand), port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+        stream.write_all(b"x")?;
+        streams.push(stream);
+    }
+    for stream in &mut streams {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        ensure!(&byte == b"x", "a wrong answer");
+    }
+    println!("answered");
+    loop {
+        thread::park();
+    }
 }
 
 /// The memory of a process and of those that it started, in KiB.
