@@ -21,52 +21,65 @@ use std::time::Duration;
 /// Instances of one runner: fewer than fit under the kernel's default count of mappings.
 const IN_ONE: u32 = 5_000;
 
+/// Who is idle: an echo in C, which touches little memory itself, and one in Rust with its standard library.
+const GUESTS: [(&str, &str); 2] = [(IN_C, "echo-inetd-c-p1.wasm"), (IN_RUST, "echo-inetd.wasm")];
+const IN_C: &str = "cord run --per-connection, a guest in C (preview 1)";
+const IN_RUST: &str = "cord run --per-connection, a guest in Rust (std, WASI 0.2)";
+
 pub(super) fn ten_thousand(setting: &Setting) -> Result<RowResult> {
-    const OURS: &str = "cord run --per-connection, 2 runners of 5,000";
     let row = Row {
         id: "idle",
-        title: "10,000 live instances of a Rust program, each with an idle connection: memory of all processes",
+        title: "10,000 live instances, 5,000 a runner, each with an idle connection: memory of all processes",
         unit: Unit::MEBIBYTES,
-        targets: &[Target { says: "under 400 MiB in all", ours: OURS, bound: Bound::Number(400.0) }],
+        targets: &[
+            Target { says: "under 400 MiB in all", ours: IN_C, bound: Bound::Number(400.0) },
+            Target {
+                says: "under 400 MiB in all, also with a guest that touches 40 KiB itself",
+                ours: IN_RUST,
+                bound: Bound::Number(400.0),
+            },
+        ],
     };
-    measure(setting, &row, OURS, 10_000)
+    measure(setting, &row, &GUESTS, 10_000)
 }
 
 pub(super) fn hundred_thousand(setting: &Setting) -> Result<RowResult> {
-    let row = Row { id: "idle-100k", title: "100,000 of them", unit: Unit::MEBIBYTES, targets: &[] };
-    measure(setting, &row, "cord run --per-connection, 20 runners of 5,000", 100_000)
+    let title = "100,000 of them";
+    measure(setting, &Row { id: "idle-100k", title, unit: Unit::MEBIBYTES, targets: &[] }, &GUESTS, 100_000)
 }
 
-fn measure(setting: &Setting, row: &Row, name: &str, instances: u32) -> Result<RowResult> {
+fn measure(setting: &Setting, row: &Row, guests: &[(&'static str, &'static str)], instances: u32) -> Result<RowResult> {
     let (instances, in_one) =
         if setting.rounds(3) < 3 { (instances / 1_000, IN_ONE / 1_000) } else { (instances, IN_ONE) };
-    let command = || {
-        let mut command = Command::new(&setting.cord);
-        command.args(["run", "-p", "0.0.0.0:0:0", "--per-connection", "--max-instances", &in_one.to_string()]);
-        command.arg(setting.guest("echo-inetd.wasm"));
-        command
+    let contestant = |&(name, guest): &(&'static str, &'static str)| {
+        let command = move || {
+            let mut command = Command::new(&setting.cord);
+            command.args(["run", "-p", "0.0.0.0:0:0", "--per-connection", "--max-instances", &in_one.to_string()]);
+            command.arg(setting.guest(guest));
+            command
+        };
+        let how = format!("{}; bench/src/rows/density.rs", words(&command()));
+        Contestant::new(Role::Ours, name, how, move || crowd(setting, &command, instances / in_one, in_one))
     };
-    let turn = || {
-        let mut all = Vec::new();
-        for runner in 0..instances / in_one {
-            let peer = Peer::start(&mut command())?;
-            let mut clients = setting.role("idle-clients");
-            clients.args([runner + 1, in_one, peer.port.into()].map(|number: u32| number.to_string()));
-            let mut clients = Process(clients.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
-            let said = clients.0.stdout.take().context("clients have an output")?;
-            // They are alive, and not merely waited for: each has answered.
-            let heard = BufReader::new(said).lines().next().transpose()?;
-            ensure!(heard.as_deref() == Some("answered"), "not all instances answered");
-            all.push((peer, clients));
-        }
-        let mut kib = 0;
-        for (runner, _) in &all {
-            kib += family_kib(runner.process.0.id())?;
-        }
-        Ok(Taken::Figure(f64::from(u32::try_from(kib)?) / 1024.0))
-    };
-    let how = format!("{}; bench/src/rows/density.rs", words(&command()));
-    row.run(1, vec![Contestant::new(Role::Ours, name, how, turn)], Vec::new())
+    row.run(1, guests.iter().map(contestant).collect(), Vec::new())
+}
+
+/// The memory of so many runners with so many instances each.
+fn crowd(setting: &Setting, command: &impl Fn() -> Command, runners: u32, in_one: u32) -> Result<Taken> {
+    let mut all = Vec::new();
+    for runner in 1..=runners {
+        let peer = Peer::start(&mut command())?;
+        let mut clients = setting.role("idle-clients");
+        clients.args([runner, in_one, peer.port.into()].map(|number: u32| number.to_string()));
+        let mut clients = Process(clients.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?);
+        let said = clients.0.stdout.take().context("clients have an output")?;
+        // They are alive, and not merely waited for: each has answered.
+        let heard = BufReader::new(said).lines().next().transpose()?;
+        ensure!(heard.as_deref() == Some("answered"), "not all instances answered");
+        all.push((peer, clients));
+    }
+    let kib = all.iter().map(|(runner, _)| family_kib(runner.process.0.id())).sum::<Result<u64>>()?;
+    Ok(Taken::Figure(f64::from(u32::try_from(kib)?) / 1024.0))
 }
 
 /// Clients of one runner, in a process of their own because of the descriptors: each says something, hears it, and is silent

@@ -80,7 +80,8 @@ impl Program {
             // While the guest computes, the clocks below need a turn.
             self.stores.take_turns()?;
         }
-        let run = cpu::within(spec.cpus.as_ref(), self.run_to_end(spec, start));
+        // In a place of its own: each future around it would have room for it twice, before and after it is moved there.
+        let run = cpu::within(spec.cpus.as_ref(), Box::pin(self.run_to_end(spec, start)));
         match spec.deadline {
             Some(deadline) => within(deadline, run).await,
             None => run.await,

@@ -79,7 +79,8 @@ impl HttpInstance {
                 Guest::Wasi03(guest) => reply.drive(ask_0_3(store, guest, request, scheme, &reply)).await,
             }
         };
-        let returned = cpu::within(cpus.as_ref(), asked).await;
+        // In a place of its own, as in `Program::run`.
+        let returned = cpu::within(cpus.as_ref(), Box::pin(asked)).await;
         let outcome = closing.close();
         drop(lender);
         match judge(returned, &outcome, &self.store) {
