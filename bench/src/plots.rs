@@ -7,11 +7,11 @@ use plotters::prelude::*;
 use std::fs;
 use std::path::Path;
 
-const WIDTH: u32 = 900;
+const WIDTH: u32 = 960;
 const BAR: i32 = 26;
 const TITLE: i32 = 44;
 /// Where bars begin: right of the names.
-const LEFT: i32 = 390;
+const LEFT: i32 = 440;
 /// The longest bar, in pixels: the figure is right of it.
 const LONGEST: f64 = 400.0;
 
@@ -30,7 +30,7 @@ fn draw(row: &RowResult, path: &Path) -> Result<(), Box<dyn std::error::Error>> 
     let area = SVGBackend::new(path, (WIDTH, u32::try_from(height)?)).into_drawing_area();
     area.fill(&WHITE)?;
     let font = |size| ("sans-serif", size).into_font();
-    area.draw(&Text::new(format!("{} [{}]", row.title, row.unit), (10, 12), font(15)))?;
+    area.draw(&Text::new(format!("{} [{}]", row.title, row.unit), (10, 12), font(17)))?;
     let most = row.entries.iter().map(|entry| entry.median).fold(0.0, f64::max);
     for (top, entry) in (TITLE..).step_by(usize::try_from(BAR)?).zip(&row.entries) {
         let color = match entry.role {
@@ -40,9 +40,9 @@ fn draw(row: &RowResult, path: &Path) -> Result<(), Box<dyn std::error::Error>> 
         };
         #[expect(clippy::cast_possible_truncation, reason = "a number of pixels")]
         let length = (entry.median / most * LONGEST).max(1.0) as i32;
-        area.draw(&Text::new(entry.name.clone(), (10, top + 3), font(13)))?;
+        area.draw(&Text::new(entry.name.clone(), (10, top + 3), font(15)))?;
         area.draw(&Rectangle::new([(LEFT, top), (LEFT + length, top + BAR - 8)], color.filled()))?;
-        area.draw(&Text::new(number(entry.median), (LEFT + length + 6, top + 3), font(13)))?;
+        area.draw(&Text::new(number(entry.median), (LEFT + length + 6, top + 3), font(15)))?;
     }
     area.present()?;
     Ok(())

@@ -57,7 +57,7 @@ fn long(results: &Results) -> String {
             Better::Lower => "less is better",
             Better::Higher => "more is better",
         };
-        let _ = writeln!(text, "\n### {}: {}\n", row.id, row.title);
+        let _ = writeln!(text, "\n### {}: {}\n\n![{0}](../bench/plots/{0}.svg)\n", row.id, row.title);
         let _ = writeln!(
             text,
             "`cargo xtask bench {}`, {}, {}; in {}, {better}. Times: how many times ours.\n",

@@ -34,7 +34,10 @@ cargo xtask COMMAND [ARGS]...
                   the same tests on `cord` and `cord-compile` as they are shipped: in the release profile
     ci            what the build server runs: format, clippy, docs, tidy, tests, instruction counts, fuzzing;
                   warnings are errors
-    bench [ARGS]  the benchmarks, in the release profile; ARGS go to them
+    bench [--peers] [--quick] [ROW]...
+                  measures the rows of docs/performance.md, or those named, on what is shipped, and writes down what
+                  came of it; --peers sets up what is compared with first, --quick is a rehearsal, --parts runs
+                  Criterion's benchmarks instead
     instructions [--update]
                   counts by valgrind how many instructions a start, a connection and a request take, and fails where
                   it is more than bench/instructions.json says; or writes the counts there
