@@ -44,10 +44,6 @@ pub(super) fn unpack(environment: &Environment, toolchain: &Toolchain, debian: &
             link(&debian.unpacked(program), &folder.join(name))?;
         }
     }
-    if environment.find_program("ncat").is_none() {
-        debian.ensure("ncat", &["ncat"])?;
-        link(&debian.write_wrapper("ncat", &debian.unpacked("usr/bin/ncat"))?, &folder.join("ncat"))?;
-    }
     if environment.find_program("podman").is_none() {
         debian.ensure("podman", &["podman"])?;
         link(&write_podman(environment, debian)?, &folder.join("podman"))?;
