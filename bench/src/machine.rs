@@ -51,10 +51,16 @@ pub(crate) fn today() -> String {
     now.split('T').next().unwrap_or_default().to_owned()
 }
 
-/// The state of the source, as git names it.
+/// The state of the source, as git names it. What this program writes itself is not meant.
 pub(crate) fn commit() -> String {
-    let described = Command::new("git").args(["describe", "--always", "--dirty", "--exclude=*"]).output();
-    described.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    let git = |arguments: &[&str]| {
+        let output = Command::new("git").args(arguments).output();
+        output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
+    };
+    let written = [":!bench/results.json", ":!bench/plots", ":!README.md", ":!docs"];
+    let changed = git(&[&["status", "--porcelain", "--", "."], written.as_slice()].concat());
+    let dirty = if changed.is_empty() { "" } else { "-dirty" };
+    git(&["describe", "--always", "--exclude=*"]) + dirty
 }
 
 fn read(path: &str) -> String {
