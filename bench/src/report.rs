@@ -42,7 +42,7 @@ fn short(results: &Results) -> String {
         format!("Measured on {}:\n\n| what | Cordboard | beside it |\n|---|---|---|\n", results.machine.describe());
     for row in results.rows.iter().filter(|row| IN_README.contains(&row.id.as_str())) {
         let Some(ours) = row.ours() else { continue };
-        let others = row.entries.iter().filter(|entry| entry.role != Role::Ours);
+        let others = row.entries.iter().filter(|entry| entry.name != ours.name);
         let others: Vec<String> =
             others.map(|entry| format!("{} {}", entry.name, with_unit(entry.median, &row.unit))).collect();
         let _ = writeln!(text, "| {} | **{}** | {} |", row.title, with_unit(ours.median, &row.unit), others.join("; "));

@@ -57,13 +57,24 @@ impl Runner {
     /// A runner of this guest, with these arguments and this handle.
     pub(crate) fn new(setting: &Setting, guest: &str, args: &[&str], handle: Option<OwnedFd>) -> Result<Self> {
         let (engine, code) = engine(setting, guest, Memory::Pool)?;
+        Self::on(&engine, &code, guest, args, handle)
+    }
+
+    /// The same on an engine that others use, too, as the workers of `cord` do.
+    pub(crate) fn on(
+        engine: &Engine,
+        code: &Code,
+        guest: &str,
+        args: &[&str],
+        handle: Option<OwnedFd>,
+    ) -> Result<Self> {
         let runtime = event_loop();
         let network = match handle {
             Some(handle) => Some(runtime.block_on(async { Handle::new(handle) })?),
             None => None,
         };
         let args = std::iter::once(guest).chain(args.iter().copied()).map(str::to_owned).collect();
-        let program = Program::new(&engine, &code)?;
+        let program = Program::new(engine, code)?;
         Ok(Self { runtime, program, spec: spec(args, network), heard: Arc::default() })
     }
 
@@ -153,8 +164,13 @@ impl Bare {
     /// The same engine and code that `cord` would use, with `wasmtime-wasi` alone.
     pub(crate) fn new(setting: &Setting, guest: &str, args: &[&str], memory: Memory) -> Result<Self> {
         let (engine, code) = engine(setting, guest, memory)?;
+        Self::on(&engine, &code, guest, args)
+    }
+
+    /// The same on an engine that others use, too.
+    pub(crate) fn on(engine: &Engine, code: &Code, guest: &str, args: &[&str]) -> Result<Self> {
         let args = std::iter::once(guest).chain(args.iter().copied()).map(str::to_owned).collect();
-        Ok(Self { runtime: event_loop(), pre: join(&engine, &code)?, engine: engine.wasmtime().clone(), args })
+        Ok(Self { runtime: event_loop(), pre: join(engine, code)?, engine: engine.wasmtime().clone(), args })
     }
 
     /// A fresh instance, from its store to its end.

@@ -3,7 +3,7 @@
 use crate::board::{Board, SERVICE, With};
 use crate::contest::{Contestant, Row, Taken};
 use crate::results::{Bound, Role, RowResult, Target, Unit};
-use crate::runner::{Bare, HttpRunner, Memory, Runner};
+use crate::runner::{Bare, HttpRunner, Memory, Runner, engine};
 use crate::setting::Setting;
 use anyhow::{Result, anyhow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -101,9 +101,12 @@ pub(super) fn two_cores(setting: &Setting) -> Result<RowResult> {
     };
     let board = Board::start(setting, With::Echo)?;
     let handle = || board.guest_handle(SERVICE.0, SERVICE.1);
-    let ours: Vec<Runner> = (0..2).map(|_| Runner::new(setting, HELLO, &[], Some(handle()?))).collect::<Result<_>>()?;
-    let bare: Vec<Bare> = (0..2).map(|_| Bare::new(setting, HELLO, &[], Memory::Pool)).collect::<Result<_>>()?;
-    // A store and a program belong to one thread at a time, and these to a scope of threads.
+    // One engine with one pool for both threads, as the workers of a runner have it.
+    let (shared, code) = engine(setting, HELLO, Memory::Pool)?;
+    let runner = |_| Runner::on(&shared, &code, HELLO, &[], Some(handle()?));
+    let ours: Vec<Runner> = (0..2).map(runner).collect::<Result<_>>()?;
+    let (shared, code) = engine(setting, HELLO, Memory::Pool)?;
+    let bare: Vec<Bare> = (0..2).map(|_| Bare::on(&shared, &code, HELLO, &[])).collect::<Result<_>>()?;
     let mut contestants = Vec::new();
     for (threads, name) in [(1, ONE), (2, TWO)] {
         let ours = &ours[..threads];
