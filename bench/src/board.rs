@@ -133,15 +133,7 @@ async fn broker(handle: OwnedFd, has_egress: bool) -> Result<()> {
         board.serve().await;
         return Ok(());
     }
-    let (ours, theirs) = fdpass::pair()?;
-    board.open(Capability::root(), theirs)?;
-    let edges = Handle::new(ours)?;
-    let outside = outside()?;
-    let target = tokio::select! {
-        target = edges.egress_start(&outside) => target?,
-        () = board.serve() => bail!("the switchboard ended"),
-    };
-    drop(edges);
+    let target = board.start_egress(outside()?)?;
     tokio::select! {
         () = board.serve() => {}
         ended = egress::run(target, EgressLimits::default()) => ended?,

@@ -31,10 +31,12 @@
 #![forbid(unsafe_code)]
 
 mod buffer;
+mod calls;
 mod error;
 mod listener;
 mod watch;
 
+pub use calls::Calls;
 pub use error::{ReceiveError, SendError};
 pub use listener::Listener;
 use watch::register;

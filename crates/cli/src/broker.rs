@@ -13,7 +13,7 @@ use crate::confine::{self, Telling};
 use crate::door::Door;
 use crate::exit::{self, Fault};
 use crate::{descriptors, logging, parts};
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use capability::{Capability, Constraint, Grant, Labels, Pattern, Right, Rights, keys};
 use client::{Handle, RequestError};
 use edge::ingress::IngressError;
@@ -157,15 +157,7 @@ pub(crate) fn serve(flags: &BrokerFlags) -> Result<ExitCode, Fault> {
     parts::block_on(async {
         let switchboard = Switchboard::new(switchboard::Limits::default());
         let outside = Labels::try_from_pairs([(keys::NETWORK, keys::OUTSIDE)])?;
-        let (egress, resolver) = {
-            let (ours, theirs) = fdpass::pair()?;
-            switchboard.open(Capability::root(), theirs)?;
-            let edges = Handle::new(ours)?;
-            tokio::select! {
-                started = async { anyhow::Ok((edges.egress_start(&outside).await?, edges.resolver_start(&outside).await?)) } => started?,
-                () = switchboard.serve() => return Err(anyhow!("the switchboard ended before its edges were there")),
-            }
-        };
+        let (egress, resolver) = (switchboard.start_egress(outside.clone())?, switchboard.start_resolver(outside)?);
         let (stop, stopping) = watch::channel(false);
         let doors =
             open_doors(doors).context("cord broker is started by cord run, with a socket as its standard output")?;

@@ -1,14 +1,14 @@
-//! How many calls of a target channel are answered at once, for how long, and what becomes of each.
+//! How many calls of a target are answered at once, for how long, and what becomes of each.
 //!
 //! The egress and the resolver differ in what they do about a call; the rest of serving a channel is here. Every call
 //! runs as a task of its own, so a slow one delays nobody. Every call gets exactly one reply, unless it was cancelled.
 
 use capability::{Labels, LimitKind, Refusal, UnreachableCause};
-use channel::{Channel, ReceiveError, SendError};
+use channel::{Calls, ReceiveError, SendError};
 use protocol::message::{Call, CallId, Failure, Reply, ReplyBody};
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::{AbortHandle, JoinError, JoinSet};
@@ -53,26 +53,26 @@ pub(crate) enum Answer {
 /// A call of this kind of target: its number and the work it takes.
 pub(crate) type Begun<Work> = (CallId, Work);
 
-/// Answers the calls of `channel` until it is closed; calls under way are dropped then, with all they opened.
+/// Answers the calls of `line` until it is closed; calls under way are dropped then, with all they opened.
 ///
 /// `begin` says what to do about a call, and `None` if it is for another kind of target.
 pub(crate) async fn serve<Work>(
-    channel: Channel<Call, Reply>,
+    line: impl Calls,
     limits: CallLimits,
     begin: impl Fn(Call) -> Option<Begun<Work>>,
 ) -> Result<(), ServeError>
 where
     Work: Future<Output = Answer> + Send + 'static,
 {
-    let mut calls = Calls { channel: Arc::new(channel), limits, tasks: JoinSet::new(), by_id: HashMap::new() };
+    let mut calls = UnderWay { line: Arc::new(line), limits, tasks: JoinSet::new(), by_id: HashMap::new() };
     let ended = calls.run(begin).await;
     calls.tasks.shutdown().await;
     ended
 }
 
-/// The calls of one channel. Owned by the task that serves it.
-struct Calls {
-    channel: Arc<Channel<Call, Reply>>,
+/// The calls of one line. Owned by the task that serves it.
+struct UnderWay<Line> {
+    line: Arc<Line>,
     limits: CallLimits,
     /// One for each call under way, and those cancelled that have not ended yet. Each sends its own reply.
     tasks: JoinSet<Result<(), SendError>>,
@@ -82,7 +82,7 @@ struct Calls {
 
 type Ended = Result<(tokio::task::Id, Result<(), SendError>), JoinError>;
 
-impl Calls {
+impl<Line: Calls> UnderWay<Line> {
     async fn run<Work>(&mut self, begin: impl Fn(Call) -> Option<Begun<Work>>) -> Result<(), ServeError>
     where
         Work: Future<Output = Answer> + Send + 'static,
@@ -92,10 +92,10 @@ impl Calls {
             tokio::select! {
                 biased;
                 Some(ended) = self.tasks.join_next_with_id() => self.note_end(ended).await?,
-                received = self.channel.receive() => match received? {
+                called = self.line.next() => match called? {
                     None => return Ok(()),
-                    Some((Call::Cancel { id }, _)) => self.cancel(id),
-                    Some((call, _)) => {
+                    Some(Call::Cancel { id }) => self.cancel(id),
+                    Some(call) => {
                         let (id, work) = begin(call).ok_or(ServeError::Misdirected)?;
                         self.start(id, work).await?;
                     }
@@ -112,14 +112,14 @@ impl Calls {
             let limit = LimitKind::Dials;
             return self.fail(id, Refusal::Limit { limit }.into()).await;
         }
-        let channel = Arc::clone(&self.channel);
+        let line = Arc::clone(&self.line);
         let CallLimits { time, out_of_time, .. } = self.limits;
         let task = self.tasks.spawn(async move {
             let answer = timeout(time, work).await.unwrap_or_else(|_elapsed| {
                 let cause = out_of_time;
                 Answer::Failed(Refusal::Unreachable { cause }.into())
             });
-            send(&channel, id, answer).await
+            send(&*line, id, answer).await
         });
         self.by_id.insert(id, task);
         Ok(())
@@ -154,27 +154,26 @@ impl Calls {
     }
 
     async fn fail(&self, id: CallId, failure: Failure) -> Result<(), ServeError> {
-        Ok(send(&self.channel, id, Answer::Failed(failure)).await?)
+        Ok(send(&*self.line, id, Answer::Failed(failure)).await?)
     }
 }
 
-async fn send(channel: &Channel<Call, Reply>, id: CallId, answer: Answer) -> Result<(), SendError> {
+async fn send(line: &impl Calls, id: CallId, answer: Answer) -> Result<(), SendError> {
     let (body, socket) = match answer {
         Answer::Dialled(labels, socket) => (ReplyBody::Dialled(labels), Some(socket)),
         Answer::Addresses(addresses) => (ReplyBody::Addresses(addresses), None),
         Answer::Failed(failure) => (ReplyBody::Failed(failure), None),
     };
-    let sent = channel.send(&Reply { id, body }, socket.as_ref().map(AsFd::as_fd)).await;
-    let sent = match sent {
+    let sent = match line.reply(Reply { id, body }, socket).await {
         Err(SendError::OutOfDescriptors) => {
             let limit = LimitKind::Descriptors;
             let body = ReplyBody::Failed(Refusal::Limit { limit }.into());
-            channel.send(&Reply { id, body }, None).await
+            line.reply(Reply { id, body }, None).await
         }
         sent => sent,
     };
     match sent {
-        // Whoever receives from the channel learns that it is closed.
+        // Whoever waits for calls learns that the line is closed.
         Err(SendError::Gone) => Ok(()),
         sent => sent,
     }

@@ -15,8 +15,8 @@ mod race;
 use crate::calls::{self, Answer, CallLimits, ServeError};
 use crate::names::Names;
 use capability::{AddressScope, LabelKey, Labels, Refusal, UnreachableCause, keys};
-use channel::Channel;
-use protocol::message::{Call, Failure, Reply};
+use channel::Calls;
+use protocol::message::{Call, Failure};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -57,11 +57,11 @@ impl Default for EgressLimits {
 ///
 /// # Errors
 /// See [`ServeError`].
-pub async fn run(target: Channel<Call, Reply>, limits: EgressLimits) -> Result<(), ServeError> {
+pub async fn run(target: impl Calls, limits: EgressLimits) -> Result<(), ServeError> {
     run_with(target, Names::ambient_system(limits.lookups), limits).await
 }
 
-async fn run_with(target: Channel<Call, Reply>, names: Names, limits: EgressLimits) -> Result<(), ServeError> {
+async fn run_with(target: impl Calls, names: Names, limits: EgressLimits) -> Result<(), ServeError> {
     let names = Arc::new(names);
     let call_limits =
         CallLimits { at_once: limits.dials, time: limits.dial_time, out_of_time: UnreachableCause::TimedOut };

@@ -6,8 +6,8 @@
 use crate::calls::{self, Answer, CallLimits, ServeError};
 use crate::names::Names;
 use capability::{LabelKey, Labels, Refusal, UnreachableCause, keys};
-use channel::Channel;
-use protocol::message::{Call, Reply};
+use channel::Calls;
+use protocol::message::Call;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,11 +38,11 @@ impl Default for ResolverLimits {
 ///
 /// # Errors
 /// See [`ServeError`].
-pub async fn run(target: Channel<Call, Reply>, limits: ResolverLimits) -> Result<(), ServeError> {
+pub async fn run(target: impl Calls, limits: ResolverLimits) -> Result<(), ServeError> {
     run_with(target, Names::ambient_system(limits.questions), limits).await
 }
 
-async fn run_with(target: Channel<Call, Reply>, names: Names, limits: ResolverLimits) -> Result<(), ServeError> {
+async fn run_with(target: impl Calls, names: Names, limits: ResolverLimits) -> Result<(), ServeError> {
     let names = Arc::new(names);
     let call_limits =
         CallLimits { at_once: limits.lookups, time: limits.lookup_time, out_of_time: UnreachableCause::NameTemporary };

@@ -49,9 +49,7 @@ fn become_user(user: User) -> io::Result<()> {
     let permitted = caps::read(None, CapSet::Permitted).map_err(io::Error::other)?;
     let has = |capability| permitted.contains(&capability);
     if has(Capability::CAP_SETPCAP) {
-        for capability in caps::read(None, CapSet::Bounding).map_err(io::Error::other)? {
-            caps::drop(None, CapSet::Bounding, capability).map_err(io::Error::other)?;
-        }
+        leave_bounding_set()?;
         // SAFETY: takes numbers only.
         check(unsafe { libc::prctl(libc::PR_SET_SECUREBITS, SECUREBITS) })?;
     }
@@ -75,6 +73,19 @@ fn become_user(user: User) -> io::Result<()> {
             switched => switched,
         },
     }
+}
+
+/// Takes every capability that this kernel knows out of the bounding set, also those that no library has a name for yet.
+fn leave_bounding_set() -> io::Result<()> {
+    for capability in 0..=libc::c_ulong::from(u8::MAX) {
+        // SAFETY: takes numbers only.
+        match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
+            // The number after the last (prctl(2), PR_CAPBSET_DROP).
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            dropped => dropped?,
+        }
+    }
+    Ok(())
 }
 
 /// Lets what is opened from now on count as opened without the rights of an administrator: the kernel looks at the opener

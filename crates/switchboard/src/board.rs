@@ -15,12 +15,20 @@ use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use switchboard_core::{Effect, Event, HandleId, Limits, TargetId, WatchId};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::{AbortHandle, JoinSet};
 
 pub(crate) type HandlePeer = Peer<Request, Response>;
-pub(crate) type TargetPeer = Peer<Reply, Call>;
 pub(crate) type WatchPeer = Peer<Infallible, Decision>;
+
+/// Where the calls of a target go.
+#[derive(Debug)]
+pub(crate) enum TargetPeer {
+    /// Through a socket.
+    Elsewhere(Peer<Reply, Call>),
+    /// To a [`LocalTarget`](crate::LocalTarget).
+    Here(mpsc::Sender<Call>),
+}
 
 #[derive(Debug)]
 pub(crate) struct Board {
@@ -34,7 +42,7 @@ pub(crate) struct Board {
 /// Everything that changes. A blocking lock is right: nothing that holds it waits.
 #[derive(Debug)]
 pub(crate) struct State {
-    core: switchboard_core::Switchboard,
+    pub(crate) core: switchboard_core::Switchboard,
     /// Each with the party it is heard as.
     pub(crate) handles: HashMap<HandleId, (HandlePeer, Party)>,
     pub(crate) targets: HashMap<TargetId, TargetPeer>,
@@ -100,7 +108,7 @@ impl Board {
         state.watches.clear();
     }
 
-    fn now(&self) -> Duration {
+    pub(crate) fn now(&self) -> Duration {
         self.turns.now()
     }
 }
@@ -174,7 +182,7 @@ impl State {
 
     pub(crate) fn add_target(&mut self, board: &Arc<Board>, id: TargetId, channel: Arc<Channel<Reply, Call>>) {
         let reader = self.spawn(readers::read_target(board.clone(), id, channel.clone()));
-        self.targets.insert(id, Peer::new(channel, Arc::new(Notify::new()), reader));
+        self.targets.insert(id, TargetPeer::Elsewhere(Peer::new(channel, Arc::new(Notify::new()), reader)));
     }
 
     pub(crate) fn add_watch(&mut self, board: &Arc<Board>, id: WatchId, channel: Arc<Channel<Infallible, Decision>>) {

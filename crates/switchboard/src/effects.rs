@@ -1,6 +1,6 @@
 //! Carries out what the core decided: one match, no choices of its own.
 
-use crate::board::{Board, State, is_out_of_descriptors};
+use crate::board::{Board, State, TargetPeer, is_out_of_descriptors};
 use crate::peer::{Sent, Written};
 use crate::readers;
 use capability::Labels;
@@ -10,6 +10,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use switchboard_core::{Closing, Effect, Event, HandleId, TargetId, Undone, WatchId};
+use tokio::sync::mpsc::error::TrySendError;
 
 /// The descriptor that came with an event, until an effect takes it. What no effect takes is closed with it.
 #[derive(Debug)]
@@ -74,7 +75,7 @@ impl State {
                 }
                 return Some(Event::Done { handle, id, outcome });
             }
-            Effect::Call { target, call } => return self.call(target, &call),
+            Effect::Call { target, call } => return self.call(target, call),
             Effect::PassOn { handle, id, labels } => {
                 return self.hand_over(board, handle, id, ResponseBody::Connected(labels), came.take());
             }
@@ -208,21 +209,33 @@ impl State {
     }
 
     fn connect_to(&mut self, target: TargetId, call: &Call, socket: &OwnedFd) -> Result<(), Undone> {
-        let peer = self.targets.get(&target).ok_or(Undone::TargetGone)?;
-        peer.channel.try_send(call, Some(socket.as_fd())).map_err(undone)
+        match self.targets.get(&target) {
+            Some(TargetPeer::Elsewhere(peer)) => peer.channel.try_send(call, Some(socket.as_fd())).map_err(undone),
+            Some(TargetPeer::Here(_)) => {
+                tracing::error!(
+                    ?target,
+                    "a target of this process is an egress or a resolver, and takes no connections"
+                );
+                Err(Undone::Fault)
+            }
+            None => Err(Undone::TargetGone),
+        }
     }
 
-    fn call(&mut self, target: TargetId, call: &Call) -> Option<Event> {
+    fn call(&mut self, target: TargetId, call: Call) -> Option<Event> {
+        let waiting = match call {
+            Call::Dial { id, .. } | Call::Lookup { id, .. } => Some(id),
+            Call::Cancel { .. } | Call::Connection { .. } => None,
+        };
         let sent = match self.targets.get(&target) {
-            Some(peer) => peer.channel.try_send(call, None).map_err(undone),
+            Some(TargetPeer::Elsewhere(peer)) => peer.channel.try_send(&call, None).map_err(undone),
+            Some(TargetPeer::Here(calls)) => calls.try_send(call).map_err(|error| match error {
+                TrySendError::Full(_) => Undone::Backlog,
+                TrySendError::Closed(_) => Undone::TargetGone,
+            }),
             None => Err(Undone::TargetGone),
         };
-        match (sent, call) {
-            (Err(cause), Call::Dial { id, .. } | Call::Lookup { id, .. }) => {
-                Some(Event::CallFailed { call: *id, cause })
-            }
-            _ => None,
-        }
+        Some(Event::CallFailed { call: waiting?, cause: sent.err()? })
     }
 
     fn decided(&mut self, decision: &Decision, watches: &[WatchId]) {

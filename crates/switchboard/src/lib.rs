@@ -26,15 +26,18 @@
 
 mod board;
 mod effects;
+mod here;
 mod peer;
 mod readers;
 mod turns;
 
+pub use here::LocalTarget;
 pub use switchboard_core::{Allowance, Limits};
 
 use board::Board;
-use capability::{Capability, Refusal};
+use capability::{Capability, Labels, Refusal};
 use channel::Listener;
+use protocol::message::RequestBody;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -90,6 +93,28 @@ impl Switchboard {
     /// See [`OpenError`].
     pub fn open_aside(&self, capability: Capability, socket: OwnedFd) -> Result<(), OpenError> {
         self.board.open_aside(capability, socket)
+    }
+
+    /// Registers an egress with these in-labels that answers in this process, for as long as the value lives.
+    ///
+    /// # Authority
+    /// Whoever holds it hears where every connection leads for which it is picked, and hands over the socket.
+    ///
+    /// # Errors
+    /// [`OpenError::Refused`] if there are as many targets as there may be.
+    pub fn start_egress(&self, in_labels: Labels) -> Result<LocalTarget, OpenError> {
+        LocalTarget::start(&self.board, RequestBody::EgressStart(in_labels))
+    }
+
+    /// Registers a resolver with these in-labels that answers in this process, for as long as the value lives.
+    ///
+    /// # Authority
+    /// Whoever holds it hears every name for which it is picked, and says where the name leads.
+    ///
+    /// # Errors
+    /// [`OpenError::Refused`] if there are as many targets as there may be.
+    pub fn start_resolver(&self, in_labels: Labels) -> Result<LocalTarget, OpenError> {
+        LocalTarget::start(&self.board, RequestBody::ResolverStart(in_labels))
     }
 
     /// Returns when the last handle is closed, but for those of [`Switchboard::open_aside`].
