@@ -37,6 +37,7 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("stream-ping", stream::ping),
     ("connections", connections::measure),
     ("http", http::small),
+    ("http-workers", http::workers),
     ("http-large", http::large),
     ("http-python", http::python),
     ("idle", density::ten_thousand),

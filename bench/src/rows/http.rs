@@ -4,6 +4,7 @@
 use crate::contest::{Contestant, Row, Taken};
 use crate::peer::Peer;
 use crate::results::{Bound, Role, RowResult, Target, Unit};
+use crate::rows::on_one_core;
 use crate::setting::{Setting, output, succeed, words};
 use anyhow::{Context, Result, anyhow, ensure};
 use std::process::Command;
@@ -54,6 +55,19 @@ pub(super) fn small(setting: &Setting) -> Result<RowResult> {
     servers.wasmtime(DEFAULT, &[], p2);
     servers.wasmtime(TUNED, &TUNING, p2);
     servers.wasmtime("wasmtime serve, tuned, WASI 0.3", &[WASI_0_3.as_slice(), &TUNING].concat(), p3);
+    servers.measure(&row, "/")
+}
+
+/// What a second core brings. The clients are on whichever core they find.
+pub(super) fn workers(setting: &Setting) -> Result<RowResult> {
+    let title = "the same with one worker, which is what a server on one core has, and with a worker for each core";
+    let row = Row { id: "http-workers", title, unit: Unit::PER_SECOND, targets: &[] };
+    let mut servers = Servers::new(setting);
+    let guest = "http-hello.wasm";
+    servers.ours("cord serve, a worker for each core", guest)?;
+    on_one_core(|| servers.ours("cord serve, one worker", guest))?;
+    servers.native("native hyper, a thread for each core", "hyper")?;
+    on_one_core(|| servers.native("native hyper, one thread", "hyper"))?;
     servers.measure(&row, "/")
 }
 
