@@ -23,13 +23,17 @@ pub(crate) enum Taken {
     },
 }
 
+/// What a contestant does when it is its turn.
+pub(crate) type Turn<'a> = dyn FnMut() -> Result<Taken> + 'a;
+
 /// Somebody who is measured.
 pub(crate) struct Contestant<'a> {
     name: String,
     role: Role,
     /// What to type to see the same alone.
     how: String,
-    turn: Box<dyn FnMut() -> Result<Taken> + 'a>,
+    than: Option<String>,
+    turn: Box<Turn<'a>>,
 }
 
 impl<'a> Contestant<'a> {
@@ -39,7 +43,7 @@ impl<'a> Contestant<'a> {
         how: impl Into<String>,
         turn: impl FnMut() -> Result<Taken> + 'a,
     ) -> Self {
-        Self { name: name.into(), role, how: how.into(), turn: Box::new(turn) }
+        Self { name: name.into(), role, how: how.into(), than: None, turn: Box::new(turn) }
     }
 
     /// One whose turn is to do something so many times, each timed alone.
@@ -61,40 +65,38 @@ impl<'a> Contestant<'a> {
         })
     }
 
-    /// The same for what takes about as long as a look at the clock or ten: timed in tens.
-    pub(crate) fn timed_in_tens(
+    /// The same for what takes no longer than some looks at the clock: `at_once` together, of which the mean counts as one.
+    pub(crate) fn timed_together(
         role: Role,
         name: impl Into<String>,
         how: impl Into<String>,
-        tens: usize,
+        (repetitions, at_once): (usize, u32),
         mut once: impl FnMut() -> Result<()> + 'a,
     ) -> Self {
         Self::new(role, name, how, move || {
-            let mut times = Vec::with_capacity(tens);
-            for _ in 0..tens {
+            let mut times = Vec::with_capacity(repetitions);
+            for _ in 0..repetitions {
                 let began = Instant::now();
-                for _ in 0..10 {
+                for _ in 0..at_once {
                     once()?;
                 }
-                times.push(began.elapsed() / 10);
+                times.push(began.elapsed() / at_once);
             }
             Ok(Taken::Times(times))
         })
     }
 
-    /// The same, while what `company` starts is there.
-    pub(crate) fn beside<T>(mut self, mut company: impl FnMut() -> Result<T> + 'a) -> Self {
+    /// The same, with something around each turn.
+    pub(crate) fn within(mut self, mut around: impl FnMut(&mut Turn<'a>) -> Result<Taken> + 'a) -> Self {
         let mut turn = self.turn;
-        self.turn = Box::new(move || {
-            let _company = company()?;
-            turn()
-        });
+        self.turn = Box::new(move || around(&mut *turn));
         self
     }
 
-    /// The same, as what nobody can be faster than.
-    pub(crate) fn into_floor(mut self) -> Self {
-        self.role = Role::Floor;
+    /// The same, shown as a multiple of this one's figure instead of our first. One that is compared with itself is a
+    /// subject of its own.
+    pub(crate) fn than(mut self, name: &str) -> Self {
+        self.than = Some(name.to_owned());
         self
     }
 }
@@ -135,8 +137,8 @@ impl Row {
         }
         progress.finish_and_clear();
         let entries = contestants.iter().zip(all).map(|(contestant, all)| {
-            let Contestant { name, role, how, .. } = contestant;
-            self.entry(name, *role, how, all)
+            let Contestant { name, role, how, than, .. } = contestant;
+            Entry { than: than.clone(), ..self.entry(name, *role, how, all) }
         });
         Ok(RowResult::new(self.id, self.title, self.unit, entries.collect(), left_out, self.targets))
     }
@@ -165,6 +167,7 @@ impl Row {
             p99,
             p99_latency_us: (!worst.is_empty()).then(|| percentile(&worst, 50)),
             samples: figures.len(),
+            than: None,
         }
     }
 }

@@ -8,15 +8,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Something that can be asked again and again.
-pub(crate) trait Client {
-    /// Asks once, and sees that the answer is right.
-    ///
-    /// # Errors
-    /// As the connection says, or that the answer was wrong.
-    fn ask(&mut self) -> io::Result<()>;
-}
-
 /// What all clients saw in one round.
 #[derive(Clone, Debug)]
 pub(crate) struct Round {
@@ -39,21 +30,17 @@ impl Round {
     }
 }
 
-/// Has `clients` clients ask for `time`, each made by `make` from its number.
+/// Has `clients` clients ask for `time`.
 ///
 /// # Errors
 /// Of the first client that failed. All answers must be right: a wrong one makes every number worthless.
-pub(crate) fn run<C: Client>(
-    clients: u8,
-    time: Duration,
-    make: impl Fn(u8) -> io::Result<C> + Sync,
-) -> io::Result<Round> {
+pub(crate) fn run(clients: u8, time: Duration, port: u16) -> io::Result<Round> {
     let is_over = AtomicBool::new(false);
     let began = Instant::now();
     let gathered: io::Result<Vec<Vec<u32>>> = thread::scope(|scope| {
         let work = |number| {
-            let (make, is_over) = (&make, &is_over);
-            scope.spawn(move || ask_until(make(number)?, is_over))
+            let is_over = &is_over;
+            scope.spawn(move || ask_until(Echo::new(number, port), is_over))
         };
         let threads: Vec<_> = (0..clients).map(work).collect();
         thread::sleep(time);
@@ -67,7 +54,7 @@ pub(crate) fn run<C: Client>(
     Ok(Round { took, latencies })
 }
 
-fn ask_until(mut client: impl Client, is_over: &AtomicBool) -> io::Result<Vec<u32>> {
+fn ask_until(mut client: Echo, is_over: &AtomicBool) -> io::Result<Vec<u32>> {
     let mut latencies = Vec::new();
     while !is_over.load(Ordering::Relaxed) {
         let began = Instant::now();
@@ -79,7 +66,7 @@ fn ask_until(mut client: impl Client, is_over: &AtomicBool) -> io::Result<Vec<u3
 
 /// Connects, says something, hears it again, and sees the end: a new connection each time.
 #[derive(Debug)]
-pub(crate) struct Echo {
+struct Echo {
     address: (Ipv4Addr, u16),
     said: [u8; 64],
     heard: Vec<u8>,
@@ -87,16 +74,15 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// The client of this number. Each has an address of loopback for its server, so that they do not run out of ports.
-    pub(crate) fn new(number: u8, port: u16) -> Self {
+    fn new(number: u8, port: u16) -> Self {
         Self {
             address: (Ipv4Addr::new(127, 0, 0, 1 + number), port),
             said: [b'a' + number % 26; 64],
             heard: Vec::new(),
         }
     }
-}
 
-impl Client for Echo {
+    /// Asks once, and sees that the answer is right.
     fn ask(&mut self) -> io::Result<()> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.write_all(&self.said)?;

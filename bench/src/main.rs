@@ -21,9 +21,9 @@ mod rows;
 mod runner;
 mod setting;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use machine::Machine;
-use results::Results;
+use results::{Results, RowResult};
 use rows::ROWS;
 use setting::Setting;
 use std::path::Path;
@@ -33,7 +33,7 @@ const HELP: &str = "\
 cargo xtask bench [--peers] [--parts] [--quick | --report] [ROW]...
 
 Measures the rows named, or all of them, and writes bench/results.json, bench/plots/*.svg, and the tables in README.md and
-docs/performance.md.
+docs/performance.md. Where those are of another machine, rows that are named are only shown; all rows together replace them.
 
     --peers   first installs what is compared with and can be got: wasmtime, crun, runc, bubblewrap, podman
     --parts   runs Criterion's benchmarks of single parts instead
@@ -75,12 +75,20 @@ fn run(arguments: &[String]) -> Result<()> {
         }
     }
     let file = Path::new("bench/results.json");
-    let mut results = Results::read(file, Machine::here());
+    let kept = Results::read(file)?;
     if is_given("--report") {
-        return report::write(&results);
+        return report::write(&kept.context("nothing was measured yet")?);
     }
-    let setting = Setting::find(is_given("--quick"))?;
-    println!("On {}.", results.machine.describe());
+    let (setting, machine, commit) = (Setting::find(is_given("--quick"))?, Machine::here(), machine::commit());
+    println!("On {}, {commit}.", machine.describe());
+    let is_from_here = kept.as_ref().is_none_or(|kept| kept.machine == machine);
+    // Rows of two machines in one table would say nothing.
+    let writes = !is_given("--quick") && (is_from_here || names.is_empty());
+    if !writes {
+        println!("{} stays as it is{}", file.display(), if is_from_here { "" } else { ": it is of another machine" });
+    }
+    let mut results = kept.filter(|_| is_from_here).unwrap_or_else(|| Results::on(machine));
+    results.peers = setting.peers();
     let mut failed = Vec::new();
     for (id, measure) in ROWS {
         if !names.is_empty() && !names.iter().any(|name| name == id) {
@@ -89,8 +97,8 @@ fn run(arguments: &[String]) -> Result<()> {
         match measure(&setting) {
             Ok(row) => {
                 println!("\n{}", report::text(&row));
-                results.put(row, &ids);
-                if !is_given("--quick") {
+                results.put(RowResult { commit: commit.clone(), ..row }, &ids);
+                if writes {
                     results.write(file)?;
                 }
             }
@@ -100,7 +108,7 @@ fn run(arguments: &[String]) -> Result<()> {
             }
         }
     }
-    if !is_given("--quick") {
+    if writes {
         report::write(&results)?;
     }
     if !failed.is_empty() {

@@ -25,7 +25,7 @@ pub(crate) fn text(row: &RowResult) -> String {
     let mut text = format!("{}: {} [{}]\n", row.id, row.title, row.unit);
     for entry in &row.entries {
         let p99 = worst(entry).map(|p99| format!("  p99 {p99}")).unwrap_or_default();
-        let times = times(row, entry).map(|times| format!("  {times} x ours")).unwrap_or_default();
+        let times = times(row, entry).map(|times| format!("  {times} x")).unwrap_or_default();
         let _ = writeln!(text, "  {:52} {:>10}{times}{p99}", entry.name, number(entry.median));
     }
     for verdict in &row.targets {
@@ -52,6 +52,9 @@ fn short(results: &Results) -> String {
 
 fn long(results: &Results) -> String {
     let mut text = format!("Measured on {}.\n", results.machine.describe());
+    if !results.peers.is_empty() {
+        let _ = writeln!(text, "\nThe programs of others: {}.", results.peers.join("; "));
+    }
     for row in &results.rows {
         let better = match row.better {
             Better::Lower => "less is better",
@@ -60,10 +63,10 @@ fn long(results: &Results) -> String {
         let _ = writeln!(text, "\n### {}: {}\n\n![{0}](../bench/plots/{0}.svg)\n", row.id, row.title);
         let _ = writeln!(
             text,
-            "`cargo xtask bench {}`, {}, {}; in {}, {better}. Times: how many times ours.\n",
+            "`cargo xtask bench {}`, {}, {}; in {}, {better}.\n",
             row.id, row.date, row.commit, row.unit
         );
-        text.push_str("| | median | p99 | times | turns | by hand |\n|---|---|---|---|---|---|\n");
+        text.push_str("| | median | p99 | times ours | samples | by hand |\n|---|---|---|---|---|---|\n");
         for entry in &row.entries {
             let mark = if entry.role == Role::Ours { "**" } else { "" };
             let _ = writeln!(
@@ -92,10 +95,10 @@ fn worst(entry: &Entry) -> Option<String> {
     latency.or_else(|| entry.p99.map(number))
 }
 
-/// How many times ours somebody else's figure is.
+/// How many times the figure of whom it is compared with.
 fn times(row: &RowResult, entry: &Entry) -> Option<String> {
-    let ours = row.ours()?;
-    (ours.name != entry.name).then(|| format!("{:.2}", entry.median / ours.median))
+    let than = entry.than.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
+    row.times(entry).map(|times| format!("{times:.2}{than}"))
 }
 
 fn judged(verdict: &Verdict) -> String {

@@ -4,6 +4,7 @@ use crate::machine::Machine;
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,6 +12,9 @@ use std::time::Duration;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Results {
     pub(crate) machine: Machine,
+    /// What the programs of others call themselves.
+    #[serde(default)]
+    pub(crate) peers: Vec<String>,
     pub(crate) rows: Vec<RowResult>,
 }
 
@@ -46,6 +50,9 @@ pub(crate) struct Entry {
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(crate) p99_latency_us: Option<f64>,
     pub(crate) samples: usize,
+    /// Whose figure its own is shown as a multiple of.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(crate) than: Option<String>,
 }
 
 /// Why somebody is measured.
@@ -132,16 +139,25 @@ impl RowResult {
             unit: unit.name.to_owned(),
             better: unit.better,
             date: crate::machine::today(),
-            commit: crate::machine::commit(),
+            commit: String::new(),
             entries,
             left_out,
             targets,
         }
     }
 
-    /// Whose figure all others are shown as multiples of: our first.
+    /// Our first figure.
     pub(crate) fn ours(&self) -> Option<&Entry> {
         self.entries.iter().find(|entry| entry.role == Role::Ours)
+    }
+
+    /// How many times the figure of whom it is compared with an entry's is; none of one that stands for itself.
+    pub(crate) fn times(&self, entry: &Entry) -> Option<f64> {
+        let other = match &entry.than {
+            Some(name) => self.entries.iter().find(|other| other.name == *name)?,
+            None => self.ours()?,
+        };
+        (other.name != entry.name).then(|| entry.median / other.median)
     }
 }
 
@@ -160,10 +176,18 @@ impl Target {
 }
 
 impl Results {
-    /// What was measured before on this machine; nothing, if that was another one.
-    pub(crate) fn read(path: &Path, machine: Machine) -> Self {
-        let kept: Option<Self> = fs::read(path).ok().and_then(|text| serde_json::from_slice(&text).ok());
-        kept.filter(|kept| kept.machine == machine).unwrap_or(Self { machine, rows: Vec::new() })
+    /// What was measured before, if anything was.
+    pub(crate) fn read(path: &Path) -> Result<Option<Self>> {
+        match fs::read(path) {
+            Ok(text) => Ok(Some(serde_json::from_slice(&text).with_context(|| format!("{}", path.display()))?)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
+        }
+    }
+
+    /// Nothing yet.
+    pub(crate) fn on(machine: Machine) -> Self {
+        Self { machine, peers: Vec::new(), rows: Vec::new() }
     }
 
     /// Puts a row into the place of an older one.
@@ -186,7 +210,8 @@ mod tests {
 
     fn entry(name: &str, median: f64) -> Entry {
         let role = Role::Peer;
-        Entry { name: name.to_owned(), role, how: String::new(), median, p99: None, p99_latency_us: None, samples: 1 }
+        let (name, how) = (name.to_owned(), String::new());
+        Entry { name, role, how, median, p99: None, p99_latency_us: None, samples: 1, than: None }
     }
 
     fn judge(bound: Bound) -> (Option<f64>, Option<bool>) {
@@ -202,6 +227,31 @@ mod tests {
         assert_eq!(judge(Bound::TimesAtMost(2.9, "peer")), (Some(3.0), Some(false)));
         assert_eq!(judge(Bound::TimesAtLeast(3.0, "peer")), (Some(3.0), Some(true)));
         assert_eq!(judge(Bound::TimesAtLeast(3.1, "peer")), (Some(3.0), Some(false)));
+    }
+
+    #[test]
+    fn a_figure_is_compared_with_our_first_or_with_whom_it_names() {
+        let ours = |name: &str, median| Entry { role: Role::Ours, ..entry(name, median) };
+        let than = |entry: Entry, name: &str| Entry { than: Some(name.to_owned()), ..entry };
+        let entries = vec![
+            ours("small", 2.0),
+            than(ours("large", 20.0), "large"),
+            entry("peer", 6.0),
+            than(entry("peer, large", 10.0), "large"),
+            than(entry("lost", 1.0), "nobody"),
+        ];
+        let row = RowResult::new("", "", Unit::MICROSECONDS, entries, Vec::new(), &[]);
+        let times: Vec<_> = row.entries.iter().map(|entry| row.times(entry)).collect();
+        assert_eq!(times, [None, None, Some(3.0), Some(0.5), None]);
+    }
+
+    #[test]
+    fn what_cannot_be_understood_is_not_thrown_away() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("results.json");
+        assert!(Results::read(&file).unwrap().is_none());
+        fs::write(&file, "{").unwrap();
+        assert!(Results::read(&file).is_err());
     }
 
     #[test]

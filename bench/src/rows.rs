@@ -23,6 +23,7 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("process", process::measure),
     ("instance", instance::hello),
     ("instance-std", instance::std),
+    ("instance-std-run", instance::std_run),
     ("instances", instance::two_cores),
     ("guest-connect-1", connect::guest_on_one_core),
     ("guest-connect", connect::guest),

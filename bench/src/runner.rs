@@ -14,7 +14,7 @@ use wasi::{
     Start, Stdio,
 };
 use wasmtime::Store;
-use wasmtime::component::{Linker, ResourceTable};
+use wasmtime::component::{InstancePre, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
@@ -175,31 +175,49 @@ impl Bare {
 
     /// A fresh instance, from its store to its end.
     pub(crate) fn run(&self) -> Result<()> {
-        let mut context = self.context();
-        self.runtime.block_on(run(&self.engine, &self.pre, context.build()))
+        self.runtime.block_on(run(&self.engine, &self.pre, context(&self.args)))
+    }
+}
+
+/// Any component on the bare engine, of which nothing is called: what it imports besides WASI's own packages is not there.
+pub(crate) struct BareUnrun {
+    runtime: Runtime,
+    engine: wasmtime::Engine,
+    pre: InstancePre<BareState>,
+    args: Vec<String>,
+}
+
+impl BareUnrun {
+    /// The same engine and code that `cord` would use, with `wasmtime-wasi` alone.
+    pub(crate) fn new(setting: &Setting, guest: &str, memory: Memory) -> Result<Self> {
+        let (engine, code) = engine(setting, guest, memory)?;
+        let Code::Component(component) = &code else { bail!("no component") };
+        let mut linker: Linker<BareState> = Linker::new(engine.wasmtime());
+        wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(engines)?;
+        linker.define_unknown_imports_as_traps(component).map_err(engines)?;
+        let pre = linker.instantiate_pre(component).map_err(engines)?;
+        Ok(Self { runtime: event_loop(), pre, engine: engine.wasmtime().clone(), args: vec![guest.to_owned()] })
     }
 
-    /// A fresh instance that is not run.
+    /// A fresh instance, which is not run.
     pub(crate) fn start(&self) -> Result<()> {
-        let mut context = self.context();
         let started = self.runtime.block_on(async {
-            let mut store = store(&self.engine, context.build());
+            let mut store = store(&self.engine, context(&self.args));
             self.pre.instantiate_async(&mut store).await.map(drop)
         });
         started.map_err(engines)
     }
+}
 
-    fn context(&self) -> WasiCtxBuilder {
-        let mut context = WasiCtxBuilder::new();
-        context
-            .args(&self.args)
-            .inherit_stderr()
-            .inherit_network()
-            .allow_ip_name_lookup(true)
-            .allow_tcp(true)
-            .allow_blocking_current_thread(true);
-        context
-    }
+fn context(args: &[String]) -> WasiCtx {
+    WasiCtxBuilder::new()
+        .args(args)
+        .inherit_stderr()
+        .inherit_network()
+        .allow_ip_name_lookup(true)
+        .allow_tcp(true)
+        .allow_blocking_current_thread(true)
+        .build()
 }
 
 fn join(engine: &Engine, code: &Code) -> Result<CommandPre<BareState>> {

@@ -49,11 +49,25 @@ impl Setting {
         self.guests.join(name)
     }
 
-    /// The program of this name on the search path, with peers at its end; or why there is none.
+    /// The program of this name on the search path, which begins with the peers; or why there is none.
     pub(crate) fn installed(&self, name: &str) -> Result<PathBuf, String> {
         let mut folders = self.path.split(':').map(Path::new);
         let found = folders.find_map(|folder| Some(folder.join(name)).filter(|program| program.is_file()));
         found.ok_or_else(|| format!("{name}: not installed"))
+    }
+
+    /// What the programs of others that are there call themselves.
+    pub(crate) fn peers(&self) -> Vec<String> {
+        let ask = |(name, flag): (&str, &str)| {
+            let output = self.peer(&self.installed(name).ok()?).arg(flag).stdin(Stdio::null()).output().ok()?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            let line = said.lines().find(|line| line.contains(|letter: char| letter.is_ascii_digit()))?;
+            // Each begins with its name in another way.
+            Some(if line.starts_with(name) { line.trim().to_owned() } else { format!("{name}: {}", line.trim()) })
+        };
+        let version = "--version";
+        let all = ["wasmtime", "wasmer", "bwrap", "crun", "runc", "podman"].map(|name| (name, version));
+        all.into_iter().chain([("socat", "-V"), ("wrk", "-v")]).filter_map(ask).collect()
     }
 
     /// A command that starts a peer.

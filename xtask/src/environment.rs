@@ -13,6 +13,8 @@ pub(crate) struct Environment {
     pub(crate) wasi_sdk: Option<PathBuf>,
     /// The search path for programs.
     pub(crate) path: String,
+    /// Whether a build server runs this, and no human reads what is only told.
+    pub(crate) is_ci: bool,
 }
 
 impl Environment {
@@ -27,6 +29,7 @@ impl Environment {
             guest_rust: variable("CORD_GUEST_RUST"),
             wasi_sdk: variable("WASI_SDK_PATH").map(PathBuf::from),
             path: variable("PATH").unwrap_or_default(),
+            is_ci: variable("CI").is_some(),
         }
     }
 

@@ -3,14 +3,16 @@
 //! `native hello` says hello. `native threads` and `native serial` are echo servers with a thread for each connection and
 //! with one for all; `native far` is the other end of the guest `stream`; all three print where they listen. `native inetd`
 //! sends back what comes on standard input. `native stream HOST PORT ...` is the guest of that name as a native program;
-//! `native pair ...` is it over a socket pair, without HOST and PORT.
+//! `native pair ...` is it over a socket pair, without HOST and PORT, and `native end` the pair's other end.
 
 #![expect(clippy::print_stdout, clippy::disallowed_methods, reason = "programs to compare with: they stand for others")]
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::num::ParseIntError;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::process::Command;
 use std::str::FromStr;
 use std::thread;
 
@@ -30,9 +32,10 @@ fn main() -> io::Result<()> {
             Ok(())
         }
         ["inetd"] => echo(&mut io::stdin().lock(), &mut io::stdout().lock()),
-        ["threads"] => listen(|stream| drop(thread::spawn(move || serve(&stream)))),
-        ["serial"] => listen(|stream| serve(&stream)),
-        ["far"] => listen(|stream| {
+        // Its clients have an address of loopback each.
+        ["threads"] => listen("0.0.0.0:0", |stream| drop(thread::spawn(move || serve(&stream)))),
+        ["serial"] => listen("127.0.0.1:0", |stream| serve(&stream)),
+        ["far"] => listen("127.0.0.1:0", |stream| {
             let _ = stream.set_nodelay(true);
             thread::spawn(move || far::end(stream));
         }),
@@ -42,9 +45,16 @@ fn main() -> io::Result<()> {
             move_bytes(stream, mode, size, count)
         }
         ["pair", mode, size, count] => {
+            // A process for each end, as there is everywhere else.
             let (near, far) = UnixStream::pair()?;
-            thread::spawn(move || far::end(far));
-            move_bytes(near, mode, size, count)
+            let mut end = Command::new(std::env::current_exe()?);
+            let mut end = end.arg("end").stdin(OwnedFd::from(far)).spawn()?;
+            move_bytes(near, mode, size, count)?;
+            end.wait().map(drop)
+        }
+        ["end"] => {
+            far::end(UnixStream::from(io::stdin().as_fd().try_clone_to_owned()?));
+            Ok(())
         }
         _ => Err(io::Error::other("usage: native hello|inetd|threads|serial|far|stream ...|pair ...")),
     }
@@ -59,8 +69,8 @@ fn number<T: FromStr<Err = ParseIntError>>(text: &str) -> io::Result<T> {
     text.parse().map_err(io::Error::other)
 }
 
-fn listen(mut each: impl FnMut(TcpStream)) -> io::Result<()> {
-    let listener = TcpListener::bind("0.0.0.0:0")?;
+fn listen(address: &str, mut each: impl FnMut(TcpStream)) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
     println!("{}", listener.local_addr()?);
     for stream in listener.incoming() {
         each(stream?);

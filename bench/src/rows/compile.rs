@@ -5,7 +5,7 @@ use crate::results::{Role, RowResult, Unit};
 use crate::setting::{Setting, succeed};
 use anyhow::{Context, Result};
 use image::Cache;
-use sandbox::{Code, Engine, OwnFile, Settings};
+use sandbox::{Allocator, Code, Concurrency, Engine, OwnFile, Settings};
 use std::fs::File;
 use std::io;
 use std::process::Command;
@@ -21,6 +21,9 @@ fn sizes(setting: &Setting) -> Result<Vec<(&'static str, String)>> {
     GUESTS.into_iter().map(sized).collect()
 }
 
+/// As `cord` runs guests of WASI 0.2 that need no concurrency, which all of them are.
+const SETTINGS: Settings = Settings { concurrency: Concurrency::Off, allocator: Allocator::OnDemand };
+
 pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
     let row = Row {
         id: "compile",
@@ -34,18 +37,20 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
     for (guest, name) in sizes(setting)? {
         let (file, code) = (setting.guest(guest), setting.scratch().join("compiled"));
         let target = code.clone();
-        let how = format!("cord-compile \"{}\" < {guest} > code", Settings::default());
+        let how = format!("cord-compile \"{SETTINGS}\" < {guest} > code");
         let source = file.clone();
-        contestants.push(Contestant::timed(Role::Ours, name.clone(), how, 1, move || {
-            setting.compile_to(&source, &Settings::default(), &target)
-        }));
+        let ours = Contestant::timed(Role::Ours, name.clone(), how, 1, move || {
+            setting.compile_to(&source, &SETTINGS, &target)
+        });
+        contestants.push(ours.than(&name));
         if let Ok(wasmtime) = wasmtime.clone()
             && !guest.ends_with(".wat")
         {
             let how = format!("wasmtime compile {guest}");
-            contestants.push(Contestant::timed(Role::Peer, format!("wasmtime compile, {guest}"), how, 1, move || {
+            let theirs = Contestant::timed(Role::Peer, format!("wasmtime compile, {guest}"), how, 1, move || {
                 succeed(Command::new(&wasmtime).arg("compile").arg("-o").arg(&code).arg(&file))
-            }));
+            });
+            contestants.push(theirs.than(&name));
         }
     }
     left_out.extend(wasmtime.err());
@@ -66,20 +71,20 @@ pub(super) fn load_all(setting: &Setting) -> Result<RowResult> {
         targets: &[],
     };
     let cache = Cache::open(&setting.scratch().join("cache"));
-    let settings = Settings::default();
-    let engine = Engine::new(&settings)?;
-    let (cache, engine, key) = (&cache, &engine, &settings.code_key());
+    let engine = Engine::new(&SETTINGS)?;
+    let (cache, engine, key) = (&cache, &engine, &SETTINGS.code_key());
     let mut contestants = Vec::new();
     for (guest, name) in sizes(setting)? {
-        let (path, compiled) = (setting.guest(guest), setting.compile(guest, &settings)?);
+        let (path, compiled) = (setting.guest(guest), setting.compile(guest, &SETTINGS)?);
         let file = File::open(&path)?;
         cache.source(&file)?.fill(key, |_, mut code| io::copy(&mut File::open(&compiled)?, &mut code).map(drop))?;
-        contestants.push(Contestant::timed(Role::Ours, name, "bench/src/rows/compile.rs", 5, move || {
+        let loads = Contestant::timed(Role::Ours, name.clone(), "bench/src/rows/compile.rs", 5, move || {
             let file = File::open(&path)?;
             let entry = cache.source(&file)?.find(key).context("the cache has lost it")?;
             Code::load(engine, &OwnFile::check(entry.file)?)?;
             Ok(())
-        }));
+        });
+        contestants.push(loads.than(&name));
     }
     row.run(setting.rounds(30), contestants, Vec::new())
 }

@@ -13,6 +13,8 @@ use client::Handle;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
 
 const HOW: &str = "bench/src/rows/connect.rs; the switchboard, the services and the echo are processes of their own";
 const TCP: &str = "TCP over loopback";
@@ -64,7 +66,8 @@ pub(super) fn on_one_core_only(setting: &Setting) -> Result<RowResult> {
         ours: SERVICE_PAIR,
         bound: Bound::TimesAtMost(1.0, TCP),
     }];
-    let title = "the same, all processes on one core";
+    let title =
+        "connect, a byte there and back, close; no guest; a service of the application; all processes on one core";
     on_one_core(|| service(setting, &Row { id: "connect-1", title, unit: Unit::MICROSECONDS, targets }))
 }
 
@@ -83,7 +86,8 @@ pub(super) fn outside(setting: &Setting) -> Result<RowResult> {
 pub(super) fn outside_on_one_core(setting: &Setting) -> Result<RowResult> {
     let targets =
         &[Target { says: "at most 1.5 times TCP, all on one core", ours: EGRESS, bound: Bound::TimesAtMost(1.5, TCP) }];
-    let title = "the same, all processes on one core";
+    let title =
+        "connect to the outside through the egress, a byte there and back, close; no guest; all processes on one core";
     on_one_core(|| egress(setting, &Row { id: "egress-1", title, unit: Unit::MICROSECONDS, targets }))
 }
 
@@ -95,7 +99,7 @@ fn egress(setting: &Setting, row: &Row) -> Result<RowResult> {
 
 /// The same beside a thousand handles, each a party of its own.
 pub(super) fn beside_a_thousand(setting: &Setting) -> Result<RowResult> {
-    const BUSY: &str = "while 1,000 other handles ask ten times a second each";
+    const BUSY: &str = "while 1,000 other handles ask, rest for 0.1 s, and ask again";
     let row = Row {
         id: "busy",
         title: "connect to a service, a byte there and back, close; beside a crowd at the same switchboard",
@@ -112,11 +116,16 @@ pub(super) fn beside_a_thousand(setting: &Setting) -> Result<RowResult> {
 
 /// The crowd is there during this contestant's turns, and not during the others'.
 fn crowded<'a>(setting: &'a Setting, board: &'a Board, contestant: Contestant<'a>) -> Contestant<'a> {
-    contestant.beside(move || {
-        let crowd = board.keep_busy(setting, 1_000)?;
-        // Until all of its handles are there.
-        std::thread::sleep(std::time::Duration::from_millis(500));
-        Ok(crowd)
+    contestant.within(move |turn| {
+        /// Until all handles of the crowd are there; and until the switchboard has closed them all.
+        const SETTLED: Duration = Duration::from_millis(500);
+        let mut crowd = board.keep_busy(setting, 1_000)?;
+        sleep(SETTLED);
+        let taken = turn()?;
+        ensure!(crowd.0.try_wait()?.is_none(), "the crowd went home early");
+        drop(crowd);
+        sleep(SETTLED);
+        Ok(taken)
     })
 }
 
@@ -135,7 +144,8 @@ pub(super) fn guest_on_one_core(setting: &Setting) -> Result<RowResult> {
         ours: GUEST,
         bound: Bound::TimesAtMost(1.0, STOCK),
     }];
-    let title = "the same, all processes on one core";
+    let title = "a fresh instance of an unmodified Rust program that connects to a service, sends, hears its echo, and ends; all \
+                 processes on one core";
     on_one_core(|| guests(setting, &Row { id: "guest-connect-1", title, unit: Unit::MICROSECONDS, targets }))
 }
 
@@ -148,7 +158,6 @@ fn guests(setting: &Setting, row: &Row) -> Result<RowResult> {
     let contestants = vec![
         Contestant::timed(Role::Ours, GUEST, HOW, REPETITIONS, || ours.run()),
         Contestant::timed(Role::Peer, STOCK, HOW, REPETITIONS, || stock.run()),
-        by_handle(&board, "the same without a guest", SERVICE.0, SERVICE.1)?.into_floor(),
     ];
     row.run(setting.rounds(60), contestants, Vec::new())
 }

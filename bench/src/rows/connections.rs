@@ -1,7 +1,7 @@
 //! Connections in a second: a fresh instance for each, beside a native thread and a native process for each.
 
 use crate::contest::{Contestant, Row, Taken};
-use crate::load::{self, Echo};
+use crate::load;
 use crate::peer::{Peer, free_port};
 use crate::results::{Role, RowResult, Unit};
 use crate::setting::{Setting, words};
@@ -42,7 +42,7 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
     }
     let contestants = peers.iter().map(|(role, name, how, peer)| {
         Contestant::new(*role, *name, how.clone(), || {
-            let round = load::run(CLIENTS, ROUND_TIME, |number| Ok(Echo::new(number, peer.port)))?;
+            let round = load::run(CLIENTS, ROUND_TIME, peer.port)?;
             Ok(Taken::Rate { per_second: round.per_second(), p99: round.percentile(99) })
         })
     });

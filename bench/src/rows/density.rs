@@ -44,13 +44,18 @@ pub(super) fn ten_thousand(setting: &Setting) -> Result<RowResult> {
 }
 
 pub(super) fn hundred_thousand(setting: &Setting) -> Result<RowResult> {
-    let title = "100,000 of them";
+    let title = "100,000 live instances, 5,000 a runner, each with an idle connection: memory of all processes";
     measure(setting, &Row { id: "idle-100k", title, unit: Unit::MEBIBYTES, targets: &[] }, &GUESTS, 100_000)
 }
 
 fn measure(setting: &Setting, row: &Row, guests: &[(&'static str, &'static str)], instances: u32) -> Result<RowResult> {
     let (instances, in_one) =
         if setting.rounds(3) < 3 { (instances / 1_000, IN_ONE / 1_000) } else { (instances, IN_ONE) };
+    if !rustix::process::geteuid().is_root() {
+        // Nor may this process look at them: they are behind their jail.
+        let why = "all: the memory of a jailed process is shown to root alone".to_owned();
+        return Ok(RowResult::new(row.id, row.title, row.unit, Vec::new(), vec![why], row.targets));
+    }
     let contestant = |&(name, guest): &(&'static str, &'static str)| {
         let command = move || {
             let mut command = Command::new(&setting.cord);

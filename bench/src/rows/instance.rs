@@ -3,7 +3,7 @@
 use crate::board::{Board, SERVICE, With};
 use crate::contest::{Contestant, Row, Taken};
 use crate::results::{Bound, Role, RowResult, Target, Unit};
-use crate::runner::{Bare, HttpRunner, Memory, Runner, engine};
+use crate::runner::{Bare, BareUnrun, HttpRunner, Memory, Runner, engine};
 use crate::setting::Setting;
 use anyhow::{Result, anyhow};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,8 +17,8 @@ const HOW: &str = "in the process: bench/src/runner.rs";
 const OURS: &str = "with a handle, limits and sockets, as cord gives them";
 const BARE: &str = "bare engine, the same pool";
 const ON_DEMAND: &str = "bare engine, memory mapped for each";
-/// Of each turn, ten times each.
-const REPETITIONS: usize = 20;
+/// Of each turn.
+const TENS: (usize, u32) = (20, 10);
 
 /// A small component of WASI 0.2 that says hello.
 pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
@@ -40,47 +40,56 @@ pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
     let (pool, on_demand) =
         (Bare::new(setting, HELLO, &[], Memory::Pool)?, Bare::new(setting, HELLO, &[], Memory::OnDemand)?);
     let contestants = vec![
-        Contestant::timed_in_tens(Role::Ours, OURS, HOW, REPETITIONS, || ours.run()),
-        Contestant::timed_in_tens(Role::Floor, BARE, HOW, REPETITIONS, || pool.run()),
-        Contestant::timed_in_tens(Role::Floor, ON_DEMAND, HOW, REPETITIONS, || on_demand.run()),
+        Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.run()),
+        Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.run()),
+        Contestant::timed_together(Role::Floor, ON_DEMAND, HOW, TENS, || on_demand.run()),
     ];
     row.run(setting.rounds(50), contestants, Vec::new())
 }
 
-/// A component of Rust's standard library that is not asked to do anything.
+/// A component of Rust's standard library of which nothing is called.
 pub(super) fn std(setting: &Setting) -> Result<RowResult> {
-    const NOT_RUN: &str = "a handler of requests, as cord gives it everything, not asked";
-    const BARE_NOT_RUN: &str = "bare engine, the same pool, hello.wasm not run";
     let row = Row {
         id: "instance-std",
-        title: "a fresh instance of a component of Rust's standard library, not run",
+        title: "a fresh instance of a component of Rust's standard library (a handler of requests), not run",
         unit: Unit::MICROSECONDS,
         targets: &[
-            Target { says: "at most 12 us", ours: NOT_RUN, bound: Bound::Number(12.0) },
+            Target { says: "at most 12 us", ours: OURS, bound: Bound::Number(12.0) },
             Target {
                 says: "at most 1.35 times the bare engine: 12 us where that takes 9",
-                ours: NOT_RUN,
-                bound: Bound::TimesAtMost(1.35, BARE_NOT_RUN),
+                ours: OURS,
+                bound: Bound::TimesAtMost(1.35, BARE),
             },
         ],
     };
     let board = Board::start(setting, With::Echo)?;
-    let handler = HttpRunner::new(setting, HTTP, board.guest_handle(SERVICE.0, SERVICE.1)?)?;
+    let ours = HttpRunner::new(setting, HTTP, board.guest_handle(SERVICE.0, SERVICE.1)?)?;
+    let (pool, on_demand) =
+        (BareUnrun::new(setting, HTTP, Memory::Pool)?, BareUnrun::new(setting, HTTP, Memory::OnDemand)?);
+    let contestants = vec![
+        Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.start()),
+        Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.start()),
+        Contestant::timed_together(Role::Floor, ON_DEMAND, HOW, TENS, || on_demand.start()),
+    ];
+    row.run(setting.rounds(50), contestants, Vec::new())
+}
+
+/// A program with Rust's standard library that says hello.
+pub(super) fn std_run(setting: &Setting) -> Result<RowResult> {
+    let row = Row {
+        id: "instance-std-run",
+        title: "a fresh instance of a Rust program (std) that says hello: store, start, run, end",
+        unit: Unit::MICROSECONDS,
+        targets: &[],
+    };
+    let board = Board::start(setting, With::Echo)?;
     let ours = Runner::new(setting, STD, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
     let (pool, on_demand) =
         (Bare::new(setting, STD, &[], Memory::Pool)?, Bare::new(setting, STD, &[], Memory::OnDemand)?);
     let contestants = vec![
-        Contestant::timed_in_tens(Role::Ours, NOT_RUN, HOW, REPETITIONS, || handler.start()),
-        Contestant::timed_in_tens(Role::Floor, BARE_NOT_RUN, HOW, REPETITIONS, || pool.start()),
-        Contestant::timed_in_tens(Role::Floor, "the same, memory mapped for each", HOW, REPETITIONS, || {
-            on_demand.start()
-        }),
-        Contestant::timed_in_tens(Role::Ours, "hello.wasm, as cord gives it everything, run", HOW, REPETITIONS, || {
-            ours.run()
-        }),
-        Contestant::timed_in_tens(Role::Floor, "bare engine, the same pool, hello.wasm run", HOW, REPETITIONS, || {
-            pool.run()
-        }),
+        Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.run()),
+        Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.run()),
+        Contestant::timed_together(Role::Floor, ON_DEMAND, HOW, TENS, || on_demand.run()),
     ];
     row.run(setting.rounds(50), contestants, Vec::new())
 }

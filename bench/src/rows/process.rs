@@ -3,8 +3,8 @@
 use crate::contest::{Contestant, Row};
 use crate::results::{Bound, Role, RowResult, Target, Unit};
 use crate::runner::{Memory, engine};
-use crate::setting::{Setting, succeed, words};
-use anyhow::Result;
+use crate::setting::{Setting, output, succeed, words};
+use anyhow::{Result, ensure};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -59,6 +59,10 @@ pub(super) fn measure(setting: &Setting) -> Result<RowResult> {
         }
         Err(error) => left_out.push(format!("all peers: {error:#}")),
     }
+    for (_, name, command) in &mut commands {
+        let said = output(command)?;
+        ensure!(said == "hello\n", "{name} says {said:?}");
+    }
     let contestants = commands.into_iter().map(|(role, name, mut command)| {
         let how = words(&command);
         Contestant::timed(role, name, how, 1, move || succeed(&mut command))
@@ -103,7 +107,7 @@ fn works(setting: &Setting, program: &Path, peer: &Peer) -> Result<Command, Stri
     };
     // The second time its caches are warm.
     for _ in 0..2 {
-        succeed(&mut command()).map_err(|error| format!("{}: does not run here ({error:#})", peer.program))?;
+        output(&mut command()).map_err(|error| format!("{}: does not run here ({error:#})", peer.program))?;
     }
     Ok(command())
 }

@@ -11,6 +11,7 @@ use std::io::{self, IsTerminal, Read};
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Once;
 use std::time::Duration;
 
 /// The name of the compiler, which lies beside `cord`.
@@ -43,12 +44,13 @@ pub(crate) struct Compiled {
 /// Loads the code of `guest`, compiling it if the cache has none that is sound and fits the engine.
 ///
 /// A guest that gets by without concurrency has less to do at every start and every call, so its code is made without.
-/// The compiler says which guests do not get by: it refuses them. So a guest has code of one kind only, and whichever is in
-/// the cache is the right one.
+/// Which do not get by is known once they are compiled: the compiler refuses them, or what it made names WASI 0.3. The latter
+/// (components that use 0.2 and 0.3) have code of both kinds in the cache, and pay for loading both at each start: all others
+/// have one.
 pub(crate) fn load(guest: &File, shown_as: &Path) -> Result<Compiled, Fault> {
     let cache = Cache::open(&cache_dir());
     let source = cache.source(guest).context("cannot read the guest").map_err(Fault::CannotRun)?;
-    let maker = Maker { source, shown_as };
+    let maker = Maker { source, shown_as, complained: Once::new() };
     let kinds = [Concurrency::Off, Concurrency::On];
     let found = kinds.into_iter().find_map(|concurrency| Some((maker.find(concurrency)?, concurrency)));
     let (entry, concurrency) = match found {
@@ -99,6 +101,8 @@ pub(crate) fn load_for_many(guest: &Guest, max_instances: Option<NonZeroU32>) ->
 struct Maker<'a> {
     source: Source<'a>,
     shown_as: &'a Path,
+    /// That code cannot be kept is said once, however much is made.
+    complained: Once,
 }
 
 impl Maker<'_> {
@@ -117,7 +121,9 @@ impl Maker<'_> {
             Err(error) => return Err(Fault::ours(error)),
         };
         if let Origin::Private { why } = &entry.origin {
-            exit::say(format_args!("compiled code cannot be kept and is made anew each time: {why}"));
+            self.complained.call_once(|| {
+                exit::say(format_args!("compiled code cannot be kept and is made anew each time: {why}"));
+            });
         }
         Ok(Ok(entry))
     }

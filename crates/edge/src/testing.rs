@@ -92,10 +92,10 @@ pub(crate) fn saw_nobody(listener: &TcpListener) -> bool {
     accepted.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
 }
 
-/// An address that answers no connection request, as the queue of its listener is full.
+/// An address that answers no connection request, as the queue of its listener is full until somebody accepts.
 pub(crate) struct BlackHole {
     pub(crate) address: SocketAddr,
-    _listener: TcpListener,
+    listener: TcpListener,
     _queued: TcpStream,
 }
 
@@ -103,7 +103,13 @@ impl BlackHole {
     pub(crate) fn at(address: &str) -> Self {
         let (listener, address) = listen(address);
         rustix::net::listen(&listener, 0).expect("the queue can be made shorter");
-        Self { address, _listener: listener, _queued: connect(address) }
+        Self { address, listener, _queued: connect(address) }
+    }
+
+    /// Takes what is first in the queue, and with it room for one who asks again. Where that one called from.
+    pub(crate) fn accept(&self) -> SocketAddr {
+        let (_accepted, from) = self.listener.accept().expect("somebody is in the queue");
+        from
     }
 }
 

@@ -116,13 +116,24 @@ impl Board {
 impl State {
     /// As [`Board::apply`], for who holds the lock.
     pub(crate) fn apply(&mut self, board: &Arc<Board>, event: Event, descriptor: Option<OwnedFd>) {
+        self.apply_by(board, event, descriptor, |state, effect, came| state.carry_out(board, effect, came));
+    }
+
+    /// As [`State::apply`], with `carry_out` in place of [`State::carry_out`].
+    pub(crate) fn apply_by(
+        &mut self,
+        board: &Board,
+        event: Event,
+        descriptor: Option<OwnedFd>,
+        mut carry_out: impl FnMut(&mut Self, Effect, &mut Descriptor) -> Option<Event>,
+    ) {
         let mut descriptor = Descriptor::new(descriptor);
         let mut events = VecDeque::from([event]);
         let mut effects: Vec<Effect> = Vec::new();
         while let Some(event) = events.pop_front() {
             self.core.handle(event, board.now(), &mut effects);
             for effect in effects.drain(..) {
-                events.extend(self.carry_out(board, effect, &mut descriptor));
+                events.extend(carry_out(self, effect, &mut descriptor));
             }
         }
         if self.is_idle() {

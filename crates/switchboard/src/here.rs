@@ -3,24 +3,25 @@
 
 use crate::OpenError;
 use crate::board::{Board, TargetPeer};
-use crate::effects::Descriptor;
 use capability::Capability;
 use channel::{Calls, ReceiveError, SendError};
 use protocol::message::{Call, Failure, Reply, RequestBody, RequestId, ResponseBody};
 use std::fmt;
-use std::io;
+use std::future::poll_fn;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use switchboard_core::{Effect, Event, TargetId};
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::mpsc;
 
-/// Calls that may wait for a target here. More than an egress or a resolver answers at once would wait anyway.
-const MAX_WAITING: usize = 1024;
+/// Calls that may wait to be heard by a target here, each no larger than a message. They wait for no answer: the target's
+/// task hears one after the other at once, so only a burst needs room. One more is refused as backlog, as at a full socket.
+const MAX_WAITING: usize = 256;
 
 /// An egress or a resolver that this process is itself: the end at which its calls are heard. Dropping it ends the target.
 pub struct LocalTarget {
     board: Arc<Board>,
     id: TargetId,
+    /// Locked by the one task that hears, only while it looks.
     calls: Mutex<mpsc::Receiver<Call>>,
 }
 
@@ -29,25 +30,24 @@ impl LocalTarget {
     pub(crate) fn start(board: &Arc<Board>, request: RequestBody) -> Result<Self, OpenError> {
         let (sender, calls) = mpsc::channel(MAX_WAITING);
         let mut state = board.lock();
-        // A handle that is gone before anybody could use it.
+        // A handle that is gone before anybody could use it, so nothing but this reads what it is answered.
         let (asker, id) = (state.core.open(Capability::root()).map_err(OpenError::Refused)?, RequestId(0));
-        let mut effects = Vec::new();
-        state.core.handle(Event::Request { handle: asker, id, body: request }, board.now(), &mut effects);
-        let mut started = None;
-        for effect in effects {
-            match effect {
-                Effect::NewTarget { new, .. } => started = Some(Ok(new)),
-                Effect::Answer { body: ResponseBody::Failed(Failure::Refused(refusal)), .. } => {
-                    started = Some(Err(OpenError::Refused(refusal)));
-                }
-                others => drop(state.carry_out(board, others, &mut Descriptor::new(None))),
+        let mut started = Err(OpenError::Fault);
+        let event = Event::Request { handle: asker, id, body: request };
+        state.apply_by(board, event, None, |state, effect, came| match effect {
+            Effect::NewTarget { handle, id, new } if handle == asker => {
+                state.targets.insert(new, TargetPeer::Here(sender.clone()));
+                started = Ok(new);
+                Some(Event::Done { handle, id, outcome: Ok(()) })
             }
-        }
-        let started = started.unwrap_or_else(|| Err(OpenError::Socket(io::ErrorKind::InvalidInput.into())));
-        if let Ok(new) = started {
-            state.targets.insert(new, TargetPeer::Here(sender));
-            state.apply(board, Event::Done { handle: asker, id, outcome: Ok(()) }, None);
-        }
+            Effect::Answer { handle, body, .. } if handle == asker => {
+                if let ResponseBody::Failed(Failure::Refused(refusal)) = body {
+                    started = Err(OpenError::Refused(refusal));
+                }
+                None
+            }
+            other => state.carry_out(board, other, came),
+        });
         state.apply(board, Event::HandleClosed(asker), None);
         drop(state);
         Ok(Self { board: board.clone(), id: started?, calls: Mutex::new(calls) })
@@ -56,7 +56,7 @@ impl LocalTarget {
 
 impl Calls for LocalTarget {
     async fn next(&self) -> Result<Option<Call>, ReceiveError> {
-        Ok(self.calls.lock().await.recv().await)
+        Ok(poll_fn(|cx| self.calls.lock().unwrap_or_else(PoisonError::into_inner).poll_recv(cx)).await)
     }
 
     async fn reply(&self, Reply { id, body }: Reply, socket: Option<OwnedFd>) -> Result<(), SendError> {

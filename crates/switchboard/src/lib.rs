@@ -53,15 +53,18 @@ pub struct Switchboard {
     board: Arc<Board>,
 }
 
-/// Why a handle could not be opened.
+/// Why a handle could not be opened, or a target could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The switchboard has as many as it may.
-    #[error("the switchboard refuses another handle")]
+    #[error("the switchboard refuses another handle or target")]
     Refused(#[source] Refusal),
     /// The socket cannot be used.
     #[error("the socket cannot be used as a handle")]
     Socket(#[source] io::Error),
+    /// A bug of the switchboard.
+    #[error("the switchboard could not carry it out; its log says why")]
+    Fault,
 }
 
 impl Switchboard {
@@ -101,7 +104,7 @@ impl Switchboard {
     /// Whoever holds it hears where every connection leads for which it is picked, and hands over the socket.
     ///
     /// # Errors
-    /// [`OpenError::Refused`] if there are as many targets as there may be.
+    /// [`OpenError::Refused`] if there are as many targets or handles as there may be; else [`OpenError::Fault`].
     pub fn start_egress(&self, in_labels: Labels) -> Result<LocalTarget, OpenError> {
         LocalTarget::start(&self.board, RequestBody::EgressStart(in_labels))
     }
@@ -112,7 +115,7 @@ impl Switchboard {
     /// Whoever holds it hears every name for which it is picked, and says where the name leads.
     ///
     /// # Errors
-    /// [`OpenError::Refused`] if there are as many targets as there may be.
+    /// [`OpenError::Refused`] if there are as many targets or handles as there may be; else [`OpenError::Fault`].
     pub fn start_resolver(&self, in_labels: Labels) -> Result<LocalTarget, OpenError> {
         LocalTarget::start(&self.board, RequestBody::ResolverStart(in_labels))
     }

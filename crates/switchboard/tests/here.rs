@@ -1,6 +1,6 @@
-//! An egress in the switchboard's own process: called, answered and gone, as one behind a socket would be.
+//! An egress or a resolver in the switchboard's own process: called, answered and gone, as one behind a socket would be.
 
-use capability::{Capability, Labels, Refusal};
+use capability::{Capability, Labels, LimitKind, Refusal};
 use channel::{Calls, Channel};
 use protocol::message::{Call, Failure, Reply, ReplyBody, Request, RequestBody, RequestId, Response, ResponseBody};
 use std::io::{Read, Write};
@@ -18,10 +18,13 @@ fn asker(switchboard: &Switchboard) -> Channel<Response, Request> {
     Channel::new(ours).expect("it is a seqpacket socket")
 }
 
-async fn ask(asker: &Channel<Response, Request>) {
+async fn ask(asker: &Channel<Response, Request>, id: u64, body: RequestBody) {
+    asker.send(&Request { id: RequestId(id), body }, None).await.expect("the switchboard reads");
+}
+
+async fn dial(asker: &Channel<Response, Request>, id: u64) {
     let wanted = [("network", "outside"), ("transport", "tcp"), ("server_address", "10.0.0.1"), ("server_port", "7")];
-    let body = RequestBody::ClientConnect(labels(&wanted));
-    asker.send(&Request { id: RequestId(1), body }, None).await.expect("the switchboard reads");
+    ask(asker, id, RequestBody::ClientConnect(labels(&wanted))).await;
 }
 
 async fn answer(asker: &Channel<Response, Request>) -> (ResponseBody, Option<OwnedFd>) {
@@ -29,12 +32,19 @@ async fn answer(asker: &Channel<Response, Request>) -> (ResponseBody, Option<Own
     (body, socket)
 }
 
+async fn refusal(asker: &Channel<Response, Request>) -> Option<Refusal> {
+    match answer(asker).await.0 {
+        ResponseBody::Failed(Failure::Refused(refusal)) => Some(refusal),
+        _ => None,
+    }
+}
+
 #[tokio::test]
 async fn what_it_dials_reaches_who_asked() {
     let switchboard = Switchboard::new(Limits::default());
     let egress = switchboard.start_egress(labels(&[("network", "outside")])).unwrap();
     let asker = asker(&switchboard);
-    ask(&asker).await;
+    dial(&asker, 1).await;
     let Some(Call::Dial { id, labels: asked, .. }) = egress.next().await.unwrap() else { panic!("no dial") };
     assert_eq!((asked.get("server_address"), asked.get("server_port")), (Some("10.0.0.1"), Some("7")));
 
@@ -50,11 +60,74 @@ async fn what_it_dials_reaches_who_asked() {
 }
 
 #[tokio::test]
+async fn what_it_resolves_reaches_who_asked() {
+    let switchboard = Switchboard::new(Limits::default());
+    let resolver = switchboard.start_resolver(labels(&[("network", "outside")])).unwrap();
+    let asker = asker(&switchboard);
+    let wanted = [("network", "outside"), ("server_hostname", "a.example")];
+    ask(&asker, 1, RequestBody::Resolve(labels(&wanted))).await;
+    let Some(Call::Lookup { id, labels: asked }) = resolver.next().await.unwrap() else { panic!("no lookup") };
+    assert_eq!(asked.get("server_hostname"), Some("a.example"));
+
+    let addresses = vec!["192.0.2.1".parse().unwrap(), "2001:db8::1".parse().unwrap()];
+    resolver.reply(Reply { id, body: ReplyBody::Addresses(addresses.clone()) }, None).await.unwrap();
+    let (told, socket) = answer(&asker).await;
+    assert_eq!((told, socket.is_none()), (ResponseBody::Addresses(addresses), true));
+}
+
+#[tokio::test]
+async fn calls_for_which_there_is_no_room_are_refused_and_the_others_are_heard() {
+    const ROOM: u64 = 256;
+    const ABOVE: u64 = 8;
+    let switchboard = Switchboard::new(Limits::default());
+    let egress = switchboard.start_egress(labels(&[("network", "outside")])).unwrap();
+    let asker = asker(&switchboard);
+    for id in 0..ROOM + ABOVE {
+        dial(&asker, id).await;
+    }
+    let backlog = || ResponseBody::Failed(Refusal::Limit { limit: LimitKind::Backlog }.into());
+    for id in ROOM..ROOM + ABOVE {
+        let (response, _) = asker.receive().await.unwrap().unwrap();
+        assert_eq!(response, Response { id: RequestId(id), body: backlog() });
+    }
+
+    let mut heard = Vec::new();
+    for _ in 0..ROOM {
+        let Some(Call::Dial { id, .. }) = egress.next().await.unwrap() else { panic!("no dial") };
+        heard.push(id);
+    }
+    assert!(heard.is_sorted(), "{heard:?}");
+    // There is room again, and nothing was left before it.
+    dial(&asker, ROOM).await;
+    let Some(Call::Dial { id, .. }) = egress.next().await.unwrap() else { panic!("no dial") };
+    let body = ReplyBody::Failed(Refusal::NotFound.into());
+    egress.reply(Reply { id, body }, None).await.unwrap();
+    let (response, _) = asker.receive().await.unwrap().unwrap();
+    let body = ResponseBody::Failed(Refusal::NotFound.into());
+    assert_eq!(response, Response { id: RequestId(ROOM), body });
+}
+
+#[tokio::test]
+async fn one_that_gives_an_answer_of_the_wrong_kind_is_closed_and_who_asked_is_told() {
+    let switchboard = Switchboard::new(Limits::default());
+    let egress = switchboard.start_egress(labels(&[("network", "outside")])).unwrap();
+    let asker = asker(&switchboard);
+    dial(&asker, 1).await;
+    let Some(Call::Dial { id, .. }) = egress.next().await.unwrap() else { panic!("no dial") };
+    let body = ReplyBody::Addresses(vec!["10.0.0.1".parse().unwrap()]);
+    egress.reply(Reply { id, body }, None).await.unwrap();
+    assert_eq!(answer(&asker).await.0, ResponseBody::Failed(Failure::Fault));
+    assert_eq!(egress.next().await.unwrap(), None);
+    dial(&asker, 2).await;
+    assert_eq!(refusal(&asker).await, Some(Refusal::NotFound));
+}
+
+#[tokio::test]
 async fn who_asked_and_has_gone_is_not_dialled_for() {
     let switchboard = Switchboard::new(Limits::default());
     let egress = switchboard.start_egress(labels(&[("network", "outside")])).unwrap();
     let asker = asker(&switchboard);
-    ask(&asker).await;
+    dial(&asker, 1).await;
     let Some(Call::Dial { id, .. }) = egress.next().await.unwrap() else { panic!("no dial") };
     drop(asker);
     assert_eq!(egress.next().await.unwrap(), Some(Call::Cancel { id }));
@@ -65,17 +138,13 @@ async fn once_it_is_dropped_there_is_no_egress() {
     let switchboard = Switchboard::new(Limits::default());
     let egress = switchboard.start_egress(labels(&[("network", "outside")])).unwrap();
     let asker = asker(&switchboard);
-    ask(&asker).await;
+    dial(&asker, 1).await;
     assert!(matches!(egress.next().await.unwrap(), Some(Call::Dial { .. })));
     drop(egress);
-    let refusal = |body| match body {
-        ResponseBody::Failed(Failure::Refused(refusal)) => refusal,
-        other => panic!("not refused: {other:?}"),
-    };
     // The call under way fails, and the next finds nobody.
-    assert!(matches!(refusal(answer(&asker).await.0), Refusal::Unreachable { .. }));
-    ask(&asker).await;
-    assert!(matches!(refusal(answer(&asker).await.0), Refusal::NotFound));
+    assert!(matches!(refusal(&asker).await, Some(Refusal::Unreachable { .. })));
+    dial(&asker, 1).await;
+    assert_eq!(refusal(&asker).await, Some(Refusal::NotFound));
 }
 
 #[tokio::test]

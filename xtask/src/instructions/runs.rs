@@ -19,6 +19,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::Duration;
+use tempfile::TempDir;
 
 /// How long a server may take to serve, and a broker to end: under valgrind they are some fifty times as slow.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -42,7 +43,7 @@ pub(super) struct Place<'a> {
     valgrind: &'a Valgrind,
     /// The search path for the client of the server.
     path: &'a str,
-    folder: PathBuf,
+    folder: TempDir,
     profiles: &'a Path,
     filter: BpfProgram,
 }
@@ -63,15 +64,16 @@ impl<'a> Place<'a> {
         path: &'a str,
         profiles: &'a Path,
     ) -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("cordboard-instructions-{:010}", std::process::id()));
-        fs::create_dir_all(&folder)?;
+        // Its path is of the same length each time, as paths are counted, too.
+        let folder = tempfile::Builder::new().prefix("cordboard-instructions-").rand_bytes(10).tempdir()?;
         let place = Self { valgrind, path, folder, profiles, filter: without_auxiliary_vector()? };
         for program in [&programs.cord, &programs.compile] {
             let name = program.file_name().context("a program has a name")?;
-            fs::copy(program, place.folder.join(name))?;
+            fs::copy(program, place.folder.path().join(name))?;
         }
         for guest in [HELLO, CONNECTS, HTTP] {
-            fs::copy(guests.join(guest), place.folder.join(guest)).with_context(|| format!("no guest {guest}"))?;
+            fs::copy(guests.join(guest), place.folder.path().join(guest))
+                .with_context(|| format!("no guest {guest}"))?;
         }
         let _ = fs::remove_dir_all(profiles);
         fs::create_dir_all(profiles)?;
@@ -182,20 +184,14 @@ impl<'a> Place<'a> {
 
     /// Runs a command in the folder, with the code compiled there.
     fn inside<'c>(&self, command: &'c mut Command) -> &'c mut Command {
-        command.current_dir(&self.folder).env("HOME", &self.folder).env("PATH", "/usr/bin:/bin")
+        let folder = self.folder.path();
+        command.current_dir(folder).env("HOME", folder).env("PATH", "/usr/bin:/bin")
     }
 
     fn folder_of(&self, run: &str) -> Result<PathBuf> {
         let folder = self.profiles.join(run);
         fs::create_dir_all(&folder)?;
         Ok(folder)
-    }
-}
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        // A folder that stays in /tmp does no harm.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -146,8 +146,8 @@ fn install_wasmtime(folder: &Path) -> Result<PathBuf> {
             cargo.env("CARGO_TARGET_DIR", &build).current_dir(folder);
             run_quietly(&mut cargo, &folder.join("logs/wasmtime.log"))
         })?;
-        complete(&stamp, &identity)?;
         fs::remove_dir_all(&build)?;
+        complete(&stamp, &identity)?;
     }
     Ok(root.join("bin/wasmtime"))
 }

@@ -1,9 +1,12 @@
 //! What the system says of a failed connection, as a cause.
 
 use super::*;
-use crate::testing::{NoDescriptors, alone, listen, saw_nobody};
+use crate::testing::{BlackHole, NoDescriptors, alone, listen, saw_nobody};
+use std::future::poll_fn;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, TcpStream as StdStream};
+use std::pin::{Pin, pin};
+use std::task::Poll;
 
 fn unreachable(cause: UnreachableCause) -> Refusal {
     Refusal::Unreachable { cause }
@@ -136,6 +139,38 @@ fn a_port_where_nobody_listens_refuses() {
         let (listener, address) = listen("127.0.0.1");
         drop(listener);
         assert_eq!(connect_ambient(address).await.map(drop), Err(unreachable(UnreachableCause::ConnectionRefused)));
+    });
+}
+
+/// Dials as far as it gets without an answer, which must not be to the end.
+async fn begin(mut dial: Pin<&mut impl Future<Output = Result<OwnedFd, Refusal>>>) {
+    let polled = poll_fn(|cx| Poll::Ready(dial.as_mut().poll(cx))).await;
+    assert!(polled.is_pending(), "{polled:?}");
+}
+
+/// Takes a second, after which the kernel asks again.
+#[test]
+fn an_answer_that_comes_late_is_waited_for() {
+    alone(async {
+        let hole = BlackHole::at("127.0.0.1");
+        let mut dial = pin!(connect_ambient(hole.address));
+        begin(dial.as_mut()).await;
+        hole.accept();
+        let socket = StdStream::from(dial.await.expect("there is room now"));
+        assert_eq!(socket.peer_addr().ok(), Some(hole.address));
+        assert_eq!(socket.local_addr().ok(), Some(hole.accept()));
+    });
+}
+
+/// Takes a second too.
+#[test]
+fn a_refusal_that_comes_late_is_heard() {
+    alone(async {
+        let hole = BlackHole::at("127.0.0.1");
+        let mut dial = pin!(connect_ambient(hole.address));
+        begin(dial.as_mut()).await;
+        drop(hole);
+        assert_eq!(dial.await.map(drop), Err(unreachable(UnreachableCause::ConnectionRefused)));
     });
 }
 
