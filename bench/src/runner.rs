@@ -17,6 +17,7 @@ use wasmtime::Store;
 use wasmtime::component::{InstancePre, Linker, ResourceTable};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{RequestOptions, WasiBody, WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 /// Instances that a pool has room for: more than ever live at once here.
 const PLACES: u32 = 100;
@@ -151,6 +152,8 @@ pub(crate) struct Bare {
 
 struct BareState {
     wasi: WasiCtx,
+    http: WasiHttpCtx,
+    requests: NoRequests,
     table: ResourceTable,
 }
 
@@ -159,6 +162,29 @@ impl WasiView for BareState {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
     }
 }
+
+impl WasiHttpView for BareState {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.requests, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+/// The handlers of requests that are measured here ask for nothing themselves.
+struct NoRequests;
+
+impl WasiHttpHooks for NoRequests {
+    fn send_request(
+        &mut self,
+        _: hyper::Request<WasiBody>,
+        _: Option<RequestOptions>,
+        _: Processing,
+    ) -> Box<dyn Future<Output = Result<(hyper::Response<WasiBody>, Processing), wasmtime_wasi_http::Error>> + Send>
+    {
+        Box::new(async { Err(wasmtime_wasi_http::Error::ConnectionRefused) })
+    }
+}
+
+type Processing = Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>;
 
 impl Bare {
     /// The same engine and code that `cord` would use, with `wasmtime-wasi` alone.
@@ -179,7 +205,7 @@ impl Bare {
     }
 }
 
-/// Any component on the bare engine, of which nothing is called: what it imports besides WASI's own packages is not there.
+/// A handler of requests on the bare engine, of which nothing is called.
 pub(crate) struct BareUnrun {
     runtime: Runtime,
     engine: wasmtime::Engine,
@@ -188,13 +214,13 @@ pub(crate) struct BareUnrun {
 }
 
 impl BareUnrun {
-    /// The same engine and code that `cord` would use, with `wasmtime-wasi` alone.
+    /// The same engine and code that `cord` would use, with `wasmtime-wasi` and `wasmtime-wasi-http` alone.
     pub(crate) fn new(setting: &Setting, guest: &str, memory: Memory) -> Result<Self> {
         let (engine, code) = engine(setting, guest, memory)?;
         let Code::Component(component) = &code else { bail!("no component") };
         let mut linker: Linker<BareState> = Linker::new(engine.wasmtime());
         wasmtime_wasi::p2::add_to_linker_async(&mut linker).map_err(engines)?;
-        linker.define_unknown_imports_as_traps(component).map_err(engines)?;
+        wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker).map_err(engines)?;
         let pre = linker.instantiate_pre(component).map_err(engines)?;
         Ok(Self { runtime: event_loop(), pre, engine: engine.wasmtime().clone(), args: vec![guest.to_owned()] })
     }
@@ -228,7 +254,8 @@ fn join(engine: &Engine, code: &Code) -> Result<CommandPre<BareState>> {
 }
 
 fn store(engine: &wasmtime::Engine, wasi: WasiCtx) -> Store<BareState> {
-    let mut store = Store::new(engine, BareState { wasi, table: ResourceTable::new() });
+    let (http, table) = (WasiHttpCtx::new(), ResourceTable::new());
+    let mut store = Store::new(engine, BareState { wasi, http, requests: NoRequests, table });
     // Nobody moves the epoch.
     store.set_epoch_deadline(1);
     store
