@@ -25,7 +25,7 @@ pub(crate) fn text(row: &RowResult) -> String {
     let mut text = format!("{}: {} [{}]\n", row.id, row.title, row.unit);
     for entry in &row.entries {
         let p99 = worst(entry).map(|p99| format!("  p99 {p99}")).unwrap_or_default();
-        let times = times(row, entry).map(|times| format!("  {times} x")).unwrap_or_default();
+        let times = times(row, entry).map(|times| format!("  {times}")).unwrap_or_default();
         let _ = writeln!(text, "  {:52} {:>10}{times}{p99}", entry.name, number(entry.median));
     }
     for verdict in &row.targets {
@@ -97,8 +97,10 @@ fn worst(entry: &Entry) -> Option<String> {
 
 /// How many times the figure of whom it is compared with.
 fn times(row: &RowResult, entry: &Entry) -> Option<String> {
-    let than = entry.than.as_ref().map(|name| format!(" {name}")).unwrap_or_default();
-    row.times(entry).map(|times| format!("{times:.2}{than}"))
+    let ours = row.ours().map(|ours| ours.name.as_str());
+    let than = entry.than.as_deref().filter(|name| Some(*name) != ours);
+    let than = than.map(|name| format!(" ({name})")).unwrap_or_default();
+    row.times(entry).map(|times| format!("{times:.2} x{than}"))
 }
 
 fn judged(verdict: &Verdict) -> String {
