@@ -88,7 +88,7 @@ fn run(arguments: &[String]) -> Result<()> {
         println!("{} stays as it is{}", file.display(), if is_from_here { "" } else { ": it is of another machine" });
     }
     let mut results = kept.filter(|_| is_from_here).unwrap_or_else(|| Results::on(machine));
-    results.peers = setting.peers();
+    results.note_peers(setting.peers());
     let mut failed = Vec::new();
     for (id, measure) in ROWS {
         if !names.is_empty() && !names.iter().any(|name| name == id) {

@@ -45,7 +45,8 @@ fn short(results: &Results) -> String {
         let others = row.entries.iter().filter(|entry| entry.name != ours.name);
         let others: Vec<String> =
             others.map(|entry| format!("{} {}", entry.name, with_unit(entry.median, &row.unit))).collect();
-        let _ = writeln!(text, "| {} | **{}** | {} |", row.title, with_unit(ours.median, &row.unit), others.join("; "));
+        let figure = with_unit(ours.median, &row.unit);
+        let _ = writeln!(text, "| {} | {}: **{figure}** | {} |", row.title, ours.name, others.join("; "));
     }
     text
 }
@@ -68,11 +69,14 @@ fn long(results: &Results) -> String {
         );
         text.push_str("| | median | p99 | times ours | samples | by hand |\n|---|---|---|---|---|---|\n");
         for entry in &row.entries {
-            let mark = if entry.role == Role::Ours { "**" } else { "" };
+            let name = match entry.role {
+                Role::Ours => format!("**{}**", entry.name),
+                Role::Floor => format!("{} (floor)", entry.name),
+                Role::Peer => entry.name.clone(),
+            };
             let _ = writeln!(
                 text,
-                "| {mark}{}{mark} | {} | {} | {} | {} | `{}` |",
-                entry.name,
+                "| {name} | {} | {} | {} | {} | `{}` |",
                 number(entry.median),
                 worst(entry).unwrap_or_default(),
                 times(row, entry).unwrap_or_default(),

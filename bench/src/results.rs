@@ -190,6 +190,14 @@ impl Results {
         Self { machine, peers: Vec::new(), rows: Vec::new() }
     }
 
+    /// Notes the programs of others that are here now. Those of rows that were measured with more stay noted.
+    pub(crate) fn note_peers(&mut self, peers: Vec<String>) {
+        let name = |line: &str| line.split([' ', ':']).next().unwrap_or_default().to_owned();
+        self.peers.retain(|kept| peers.iter().all(|here| name(here) != name(kept)));
+        self.peers.extend(peers);
+        self.peers.sort_unstable();
+    }
+
     /// Puts a row into the place of an older one.
     pub(crate) fn put(&mut self, row: RowResult, order: &[&str]) {
         self.rows.retain(|kept| kept.id != row.id);
@@ -243,6 +251,15 @@ mod tests {
         let row = RowResult::new("", "", Unit::MICROSECONDS, entries, Vec::new(), &[]);
         let times: Vec<_> = row.entries.iter().map(|entry| row.times(entry)).collect();
         assert_eq!(times, [None, None, Some(3.0), Some(0.5), None]);
+    }
+
+    #[test]
+    fn peers_of_earlier_rows_stay_noted() {
+        let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>();
+        let mut results = Results::on(Machine::here());
+        results.note_peers(lines(&["wasmtime 48.0.8", "wrk: wrk 4.1"]));
+        results.note_peers(lines(&["socat: socat 1.7", "wrk: wrk 4.2"]));
+        assert_eq!(results.peers, ["socat: socat 1.7", "wasmtime 48.0.8", "wrk: wrk 4.2"]);
     }
 
     #[test]

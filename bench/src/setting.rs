@@ -24,17 +24,30 @@ pub(crate) struct Setting {
 
 impl Setting {
     /// As `cargo xtask bench` says it, by environment variables.
+    ///
+    /// Our programs are copied, as whoever installs them does, and as the peers were: what a linker has written a moment ago
+    /// lies in the page cache in small pieces, and takes a third longer to start.
     pub(crate) fn find(is_quick: bool) -> Result<Self> {
         let named =
             |name: &str| std::env::var(name).with_context(|| format!("{name} is not set; run cargo xtask bench"));
+        let scratch = tempfile::tempdir()?;
+        let install = |program: &Path| {
+            let copy = scratch.path().join(program.file_name().context("a program has a name")?);
+            fs::copy(program, &copy).with_context(|| format!("cannot copy {}", program.display()))?;
+            anyhow::Ok(copy)
+        };
+        let own = std::env::current_exe()?;
+        for native in ["native", "native-http"] {
+            install(&own.with_file_name(native))?;
+        }
         Ok(Self {
-            cord: named("CORD_BIN")?.into(),
-            compiler: named("CORD_COMPILE_BIN")?.into(),
+            cord: install(named("CORD_BIN")?.as_ref())?,
+            compiler: install(named("CORD_COMPILE_BIN")?.as_ref())?,
             guests: named("CORD_GUESTS")?.into(),
             path: named("PATH")?,
             libraries: named("CORD_PEER_LIBRARIES").ok(),
-            own: std::env::current_exe()?,
-            scratch: tempfile::tempdir()?,
+            own: install(&own)?,
+            scratch,
             is_quick,
         })
     }

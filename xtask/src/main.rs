@@ -34,13 +34,13 @@ cargo xtask COMMAND [ARGS]...
                   the same tests on `cord` and `cord-compile` as they are shipped: in the release profile
     ci            what the build server runs: format, clippy, docs, tidy, tests, instruction counts, fuzzing;
                   warnings are errors
-    bench [--peers] [--quick] [ROW]...
+    bench [--peers] [--parts] [--quick | --report] [ROW]...
                   measures the rows of docs/performance.md, or those named, on what is shipped, and writes down what
-                  came of it; --peers sets up what is compared with first, --quick is a rehearsal, --parts runs
-                  Criterion's benchmarks instead
+                  came of it; --peers sets up what is compared with first, --quick is a rehearsal that writes nothing,
+                  --report writes tables and plots anew, --parts runs Criterion's benchmarks instead
     instructions [--update]
                   counts by valgrind how many instructions a start, a connection and a request take, and fails where
-                  it is more than bench/instructions.json says; or writes the counts there
+                  it is 3 % off what bench/instructions.json says; or writes the counts there
     fuzz [SECONDS] [TARGET]...
                   each fuzz target, or those named, for 30 seconds or as many as said; needs a C++ compiler
     tidy          the rules of the source tree that are tests: module docs, names, unsafe, the crate table,
