@@ -41,6 +41,7 @@ pub(crate) const ROWS: &[(&str, Measure)] = &[
     ("http-workers", http::workers),
     ("http-large", http::large),
     ("http-python", http::python),
+    ("http-javascript", http::javascript),
     ("idle", density::ten_thousand),
     ("idle-100k", density::hundred_thousand),
     ("decide", decide::measure),

@@ -26,6 +26,12 @@ pub(crate) fn run(workspace: &Workspace, environment: &Environment, arguments: &
     let programs = programs::build_release_cord(workspace)?;
     let bench = programs::build_bench(workspace)?;
     let peers = if is_given(PEERS) { Some(setup::peers(environment, &toolchain)?) } else { None };
+    if is_given(PEERS) {
+        match setup::javascript_builder(environment)? {
+            Ok(builder) => guests::build_javascript(workspace, &toolchain, &builder)?,
+            Err(why) => println!("no JavaScript guest: {why}"),
+        }
+    }
     let mut command = Command::new(bench);
     command.args(rest).current_dir(&workspace.root);
     // The engine's backtraces cost what nobody who ships has set.

@@ -4,7 +4,7 @@
 //! WASI 0.3 component, `-c` and `-python` for the language; `.wat` files are copied as they are.
 
 use crate::process::run_quietly;
-use crate::setup::Toolchain;
+use crate::setup::{JavaScript, Toolchain, javascript};
 use crate::steps::step;
 use crate::workspace::{Workspace, cargo_metadata};
 use anyhow::{Context, Result};
@@ -73,6 +73,13 @@ pub(crate) fn build(workspace: &Workspace, toolchain: &Toolchain) -> Result<Path
     Ok(build.folder)
 }
 
+/// Builds the JavaScript guest, which benchmarks alone have a use for.
+pub(crate) fn build_javascript(workspace: &Workspace, toolchain: &Toolchain, builder: &JavaScript) -> Result<()> {
+    let build =
+        Build { workspace, toolchain, sources: workspace.root.join("guests"), folder: workspace.target.join("guests") };
+    build.kind("JavaScript", &["Cargo.lock", "javascript"], &builder.identity, |build| build.javascript(builder))
+}
+
 struct Build<'a> {
     workspace: &'a Workspace,
     toolchain: &'a Toolchain,
@@ -82,7 +89,7 @@ struct Build<'a> {
 
 impl Build<'_> {
     /// Builds one kind of guests, unless what is there was made from the same.
-    fn kind(&self, kind: &str, sources: &[&str], compiler: &str, make: fn(&Self) -> Result<()>) -> Result<()> {
+    fn kind(&self, kind: &str, sources: &[&str], compiler: &str, make: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
         let mut hasher = DefaultHasher::new();
         // The recipe is a source as well.
         hasher.write(include_bytes!("guests.rs"));
@@ -189,7 +196,7 @@ impl Build<'_> {
         fs::create_dir_all(&wit)?;
         copy_folder(&self.sources.join("python"), &scratch)?;
         fs::rename(scratch.join("world.wit"), wit.join("world.wit"))?;
-        copy_folder(&self.wasi_wit()?, &wit.join("deps"))?;
+        copy_folder(&self.wasi_wit()?.0, &wit.join("deps"))?;
         for (name, world) in PYTHON_PROGRAMS {
             let output = self.folder.join(format!("{name}-python.wasm"));
             let app = format!("{name}_app");
@@ -200,14 +207,36 @@ impl Build<'_> {
         Ok(())
     }
 
-    /// The interfaces of WASI 0.2 as text: a part of the crate `wasip2`, which Rust guests use. Some use an older one,
-    /// with the same text.
-    fn wasi_wit(&self) -> Result<PathBuf> {
+    fn javascript(&self, builder: &JavaScript) -> Result<()> {
+        let wit = self.workspace.target.join("guests-javascript");
+        let _ = fs::remove_dir_all(&wit);
+        let (interfaces, version) = self.wasi_wit()?;
+        fs::create_dir_all(wit.join("deps"))?;
+        for text in fs::read_dir(interfaces)? {
+            let text = text?;
+            // Of the engine's version: the same text but for the number.
+            let other = fs::read_to_string(text.path())?.replace(&version, javascript::WASI);
+            fs::write(wit.join("deps").join(text.file_name()), other)?;
+        }
+        let sources = self.sources.join("javascript");
+        fs::copy(sources.join("world.wit"), wit.join("world.wit"))?;
+        let output = self.folder.join("http-javascript.wasm");
+        let mut componentize = builder.componentize(&sources.join("http.js"), &wit, "proxy", &output);
+        run_quietly(&mut componentize, &self.log("http-javascript"))?;
+        fs::remove_dir_all(&wit)?;
+        Ok(())
+    }
+
+    /// The interfaces of WASI 0.2 as text, and their version: a part of the crate `wasip2`, which Rust guests use. Some use an
+    /// older one, with the same text.
+    fn wasi_wit(&self) -> Result<(PathBuf, String)> {
         let metadata = cargo_metadata(&self.workspace.guests_manifest(), &["--locked"])?;
         let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
         let wasip2 = packages.iter().find(|package| package["name"] == "wasip2").context("no guest uses wasip2")?;
         let manifest = wasip2["manifest_path"].as_str().context("wasip2 has no path")?;
-        Ok(Path::new(manifest).with_file_name("wit").join("deps"))
+        let version = wasip2["version"].as_str().and_then(|version| Some(version.split_once("+wasi-")?.1));
+        let version = version.context("wasip2 does not tell its version of WASI")?;
+        Ok((Path::new(manifest).with_file_name("wit").join("deps"), version.to_owned()))
     }
 
     fn text(&self) -> Result<()> {

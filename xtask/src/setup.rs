@@ -10,6 +10,7 @@
 mod c;
 mod debian;
 mod go;
+pub(crate) mod javascript;
 mod peers;
 mod python;
 mod rust;
@@ -18,6 +19,7 @@ mod valgrind;
 
 pub(crate) use c::CCompiler;
 pub(crate) use go::GoCompiler;
+pub(crate) use javascript::JavaScript;
 pub(crate) use peers::Peers;
 pub(crate) use python::Python;
 pub(crate) use rust::RustCompiler;
@@ -63,6 +65,11 @@ pub(crate) fn peers(environment: &Environment, toolchain: &Toolchain) -> Result<
     drop(debian);
     peers::build(environment).context("cannot build the peers")?;
     Ok(peers)
+}
+
+/// Finds or makes the builder of the JavaScript guest; or says what the system lacks.
+pub(crate) fn javascript_builder(environment: &Environment) -> Result<Result<JavaScript, String>> {
+    javascript::set_up(environment, &folder(environment)?).context("cannot set up the builder of the JavaScript guest")
 }
 
 /// Finds valgrind, or unpacks it.

@@ -95,7 +95,22 @@ pub(super) fn python(setting: &Setting) -> Result<RowResult> {
     servers.measure(&row, "/")
 }
 
-/// What Python's component needs of a pool.
+pub(super) fn javascript(setting: &Setting) -> Result<RowResult> {
+    let title = "HTTP requests in a second, a guest in JavaScript, a fresh instance for each";
+    let row = Row { id: "http-javascript", title, unit: Unit::PER_SECOND, targets: &[] };
+    let mut servers = Servers::new(setting);
+    let guest = "http-javascript.wasm";
+    if !setting.guest(guest).is_file() {
+        let why = format!("all: no {guest}, which --peers makes where Node.js is");
+        return Ok(RowResult::new(row.id, row.title, row.unit, Vec::new(), vec![why], row.targets));
+    }
+    servers.ours(OURS, guest)?;
+    servers.wasmtime(DEFAULT, &[], guest);
+    servers.wasmtime(TUNED, &[TUNING.as_slice(), &LARGE].concat(), guest);
+    servers.measure(&row, "/")
+}
+
+/// What the components of Python and JavaScript need of a pool.
 const LARGE: [&str; 12] = [
     "-O",
     "pooling-max-component-instance-size=67108864",
