@@ -35,10 +35,21 @@ pub(super) fn hello(setting: &Setting) -> Result<RowResult> {
             },
         ],
     };
+    run(setting, &row, HELLO)
+}
+
+/// A program with Rust's standard library that says hello.
+pub(super) fn std_run(setting: &Setting) -> Result<RowResult> {
+    let title = "a fresh instance of a Rust program (std) that says hello: store, start, run, end";
+    run(setting, &Row { id: "instance-std-run", title, unit: Unit::MICROSECONDS, targets: &[] }, STD)
+}
+
+/// Instances of a program, from their start to their end.
+fn run(setting: &Setting, row: &Row, guest: &str) -> Result<RowResult> {
     let board = Board::start(setting, With::Echo)?;
-    let ours = Runner::new(setting, HELLO, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
+    let ours = Runner::new(setting, guest, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
     let (pool, on_demand) =
-        (Bare::new(setting, HELLO, &[], Memory::Pool)?, Bare::new(setting, HELLO, &[], Memory::OnDemand)?);
+        (Bare::new(setting, guest, &[], Memory::Pool)?, Bare::new(setting, guest, &[], Memory::OnDemand)?);
     let contestants = vec![
         Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.run()),
         Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.run()),
@@ -70,26 +81,6 @@ pub(super) fn std(setting: &Setting) -> Result<RowResult> {
         Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.start()),
         Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.start()),
         Contestant::timed_together(Role::Floor, ON_DEMAND, HOW, TENS, || on_demand.start()),
-    ];
-    row.run(setting.rounds(50), contestants, Vec::new())
-}
-
-/// A program with Rust's standard library that says hello.
-pub(super) fn std_run(setting: &Setting) -> Result<RowResult> {
-    let row = Row {
-        id: "instance-std-run",
-        title: "a fresh instance of a Rust program (std) that says hello: store, start, run, end",
-        unit: Unit::MICROSECONDS,
-        targets: &[],
-    };
-    let board = Board::start(setting, With::Echo)?;
-    let ours = Runner::new(setting, STD, &[], Some(board.guest_handle(SERVICE.0, SERVICE.1)?))?;
-    let (pool, on_demand) =
-        (Bare::new(setting, STD, &[], Memory::Pool)?, Bare::new(setting, STD, &[], Memory::OnDemand)?);
-    let contestants = vec![
-        Contestant::timed_together(Role::Ours, OURS, HOW, TENS, || ours.run()),
-        Contestant::timed_together(Role::Floor, BARE, HOW, TENS, || pool.run()),
-        Contestant::timed_together(Role::Floor, ON_DEMAND, HOW, TENS, || on_demand.run()),
     ];
     row.run(setting.rounds(50), contestants, Vec::new())
 }
