@@ -80,8 +80,8 @@ fn leave_bounding_set() -> io::Result<()> {
     for capability in 0..=libc::c_ulong::from(u8::MAX) {
         // SAFETY: takes numbers only.
         match check(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) }) {
-            // The number after the last (prctl(2), PR_CAPBSET_DROP).
-            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
+            // The number after the last (prctl(2), PR_CAPBSET_DROP). A kernel that says so of the first drops none.
+            Err(error) if capability > 0 && error.raw_os_error() == Some(libc::EINVAL) => return Ok(()),
             dropped => dropped?,
         }
     }

@@ -12,8 +12,9 @@ use std::process::Command;
 /// The instructions of each path.
 pub(super) type Counts = BTreeMap<&'static str, u64>;
 
-/// A path may take so many thousandths more than recorded, or less: what was won is to be held, too. Counted twenty times on a machine with six times as much to do
-/// as it has cores, requests and connections scattered by nine thousandths, a start by less than one.
+/// A path may take so many thousandths more than recorded, or less: what was won is to be held, too. Counted twenty times
+/// on a machine with six times as much to do as it has cores, requests and connections scattered by nine thousandths, a
+/// start by less than one.
 const TOLERANCE: u64 = 30;
 
 /// Counts, and all that must be the same for others to be compared with them.
@@ -76,6 +77,11 @@ impl Record {
             Some(there) => format!("{name} is {here} here and was {there} there"),
             None => format!("it does not tell the {name}"),
         })
+    }
+
+    /// Whether the compiler is another one.
+    pub(super) fn is_of_another_compiler(&self, recorded: &Self) -> bool {
+        self.made_with.get("rustc") != recorded.made_with.get("rustc")
     }
 
     /// A line for each path that is not where it was recorded.
@@ -181,9 +187,11 @@ mod tests {
         other.made_with.insert("rustc".to_string(), "rustc 1.96.0".to_string());
         let difference = other.made_otherwise(&recorded).unwrap();
         assert_eq!(difference, "rustc is rustc 1.96.0 here and was rustc 1.95.0 there");
+        assert!(other.is_of_another_compiler(&recorded));
         other = record(&[]);
         other.made_with.insert("valgrind".to_string(), "valgrind-3.24.0".to_string());
         assert_eq!(other.made_otherwise(&recorded).unwrap(), "it does not tell the valgrind");
+        assert!(!other.is_of_another_compiler(&recorded));
     }
 
     #[test]
